@@ -1,0 +1,173 @@
+"""The seven normalizations, each a factory `norm(channels)` for activations (N, C, H, W).
+
+All but `none` standardise over some axes, (x - mean) / sqrt(variance + eps) with the biased variance, and end in one affine
+per channel: `weight` and `bias` of shape (C,). They differ in the axes alone:
+
+    batch, batch-scratch   (N, H, W)                  Ioffe and Szegedy 2015, arXiv 1502.03167
+    instance               (H, W)                     Ulyanov et al. 2016, arXiv 1607.08022
+    batch-instance         a gate between those two   Nam and Kim 2018, arXiv 1805.07925
+    layer                  (C, H, W)                  Ba et al. 2016, arXiv 1607.06450
+    group                  (C / groups, H, W)         Wu and He 2018, arXiv 1803.08494
+"""
+
+import inspect
+from collections.abc import Callable
+from functools import partial
+from math import gcd
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+EPS = 1e-5
+MOMENTUM = 0.1  # the share of the newest batch in the running statistics
+DEFAULT_GROUPS = 4
+
+
+class BatchNormFromScratch(nn.Module):
+    """Batch norm from the definition (algorithms 1 and 2 of arXiv 1502.03167), equal to `nn.BatchNorm2d`.
+
+    In training it uses the batch's mean and biased variance and moves the running mean and the running unbiased variance
+    towards them; in evaluation it uses the running ones. Statistics are float32 (float64 for float64 inputs) under
+    autocast too; the result has the dtype of the input.
+    """
+
+    running_mean: Tensor
+    running_var: Tensor
+    num_batches_tracked: Tensor
+
+    def __init__(self, channels: int, eps: float = EPS, momentum: float = MOMENTUM):
+        super().__init__()
+        self.channels, self.eps, self.momentum = channels, eps, momentum
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.register_buffer("running_mean", torch.zeros(channels))
+        self.register_buffer("running_var", torch.ones(channels))
+        self.register_buffer("num_batches_tracked", torch.tensor(0))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        values = inputs if inputs.dtype == torch.float64 else inputs.float()
+        mean, variance = self._batch_statistics(values) if self.training else (self.running_mean, self.running_var)
+        scale = self.weight / torch.sqrt(variance + self.eps)
+        shift = self.bias - mean * scale
+        return torch.addcmul(shift.view(1, -1, 1, 1), values, scale.view(1, -1, 1, 1)).to(inputs.dtype)
+
+    def _batch_statistics(self, values: Tensor) -> tuple[Tensor, Tensor]:
+        """The mean and the biased variance per channel, (C,) each; updates the running ones."""
+        count = values.numel() // values.shape[1]
+        if count < 2:
+            raise ValueError(
+                f"batch norm needs more than one value per channel in training; got inputs {tuple(values.shape)}; "
+                "use a larger batch or larger images"
+            )
+        variance, mean = torch.var_mean(values, dim=(0, 2, 3), correction=0)
+        with torch.no_grad():
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(variance * (count / (count - 1)), self.momentum)
+            self.num_batches_tracked += 1
+        return mean, variance
+
+    def extra_repr(self) -> str:
+        return f"{self.channels}, eps={self.eps}, momentum={self.momentum}"
+
+
+class BatchInstanceNorm(nn.Module):
+    """`weight * (rho * BN(x) + (1 - rho) * IN(x)) + bias` with a learned gate `rho` in [0, 1] per channel.
+
+    As in the paper's code, rho starts at 1 (pure batch norm) and is clipped itself, so that its gradient is alive at the
+    bounds: a gate that a step pushed outside is put back on the bound when the next training forward starts. The weights
+    of the two terms are folded into their affines, so the mix costs one addition. Source: arXiv 1805.07925, equation 4.
+    """
+
+    running_mean: Tensor
+    running_var: Tensor
+    num_batches_tracked: Tensor
+
+    def __init__(self, channels: int, eps: float = EPS, momentum: float = MOMENTUM):
+        super().__init__()
+        self.channels, self.eps, self.momentum = channels, eps, momentum
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.rho = nn.Parameter(torch.ones(channels))
+        self.register_buffer("running_mean", torch.zeros(channels))
+        self.register_buffer("running_var", torch.ones(channels))
+        self.register_buffer("num_batches_tracked", torch.tensor(0))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        if self.training:
+            self.rho.data.clamp_(0, 1)  # .data: a second forward before the backward of the first stays legal
+            self.num_batches_tracked += 1
+        rho = self.rho.clamp(0, 1)  # on the bounds the gradient passes
+        batch = functional.batch_norm(
+            inputs,
+            self.running_mean,
+            self.running_var,
+            self.weight * rho,
+            self.bias,
+            self.training,
+            self.momentum,
+            self.eps,
+        )
+        instance = functional.group_norm(inputs, self.channels, self.weight * (1 - rho), None, self.eps)
+        return batch + instance
+
+    def extra_repr(self) -> str:
+        return f"{self.channels}, eps={self.eps}, momentum={self.momentum}"
+
+
+def _none(channels: int) -> nn.Module:  # noqa: ARG001 - every factory takes the channels
+    return nn.Identity()
+
+
+def _batch(channels: int, *, eps: float = EPS, momentum: float = MOMENTUM) -> nn.Module:
+    return nn.BatchNorm2d(channels, eps=eps, momentum=momentum)
+
+
+def _batch_scratch(channels: int, *, eps: float = EPS, momentum: float = MOMENTUM) -> nn.Module:
+    return BatchNormFromScratch(channels, eps, momentum)
+
+
+def _instance(channels: int, *, eps: float = EPS) -> nn.Module:
+    return nn.InstanceNorm2d(channels, eps=eps, affine=True)
+
+
+def _batch_instance(channels: int, *, eps: float = EPS, momentum: float = MOMENTUM) -> nn.Module:
+    return BatchInstanceNorm(channels, eps, momentum)
+
+
+def _layer(channels: int, *, eps: float = EPS) -> nn.Module:
+    """Layer norm over (C, H, W): one group. `nn.LayerNorm(C)` would normalise the width of NCHW activations."""
+    return nn.GroupNorm(1, channels, eps=eps)
+
+
+def _group(channels: int, *, groups: int = DEFAULT_GROUPS, eps: float = EPS) -> nn.Module:
+    """Group norm with gcd(groups, channels) groups, so that it fits any width."""
+    return nn.GroupNorm(gcd(groups, channels), channels, eps=eps)
+
+
+NORMS: dict[str, Callable[..., nn.Module]] = {
+    "none": _none,
+    "batch": _batch,
+    "batch-scratch": _batch_scratch,
+    "instance": _instance,
+    "batch-instance": _batch_instance,
+    "layer": _layer,
+    "group": _group,
+}
+
+
+def norm_factory(name: str, **arguments: float) -> Callable[[int], nn.Module]:
+    """The factory `norm(channels)` of a norm by name, with its arguments (`eps`, `momentum`, `groups`) fixed.
+
+    Raises ValueError for a name or an argument that does not exist, or fewer than one group.
+    """
+    if name not in NORMS:
+        raise ValueError(f"unknown norm {name!r}; expected one of: {', '.join(NORMS)}")
+    valid = list(inspect.signature(NORMS[name]).parameters)[1:]
+    for argument in arguments:
+        if argument not in valid:
+            raise ValueError(f"unknown argument {argument!r} of norm {name!r}; expected one of: {', '.join(valid) or 'none'}")
+    groups = arguments.get("groups", DEFAULT_GROUPS)
+    if not isinstance(groups, int) or groups < 1:
+        raise ValueError(f"norm 'group' needs a whole number of groups of at least 1; got {groups!r}")
+    return partial(NORMS[name], **arguments)
