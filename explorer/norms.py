@@ -1,7 +1,7 @@
 """The seven normalizations, each a factory `norm(channels)` for activations (N, C, H, W).
 
-All but `none` standardise over some axes, (x - mean) / sqrt(variance + eps) with the biased variance, and end in one affine
-per channel: `weight` and `bias` of shape (C,). They differ in the axes alone:
+All but `none` standardise over some axes, (x - mean) / sqrt(variance + eps) with the biased variance, and end in one
+affine per channel: `weight` and `bias` of shape (C,). They differ in the axes alone:
 
     batch, batch-scratch   (N, H, W)                  Ioffe and Szegedy 2015, arXiv 1502.03167
     instance               (H, W)                     Ulyanov et al. 2016, arXiv 1607.08022
@@ -11,9 +11,10 @@ per channel: `weight` and `bias` of shape (C,). They differ in the axes alone:
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from math import gcd
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -27,9 +28,9 @@ DEFAULT_GROUPS = 4
 class BatchNormFromScratch(nn.Module):
     """Batch norm from the definition (algorithms 1 and 2 of arXiv 1502.03167), equal to `nn.BatchNorm2d`.
 
-    In training it uses the batch's mean and biased variance and moves the running mean and the running unbiased variance
-    towards them; in evaluation it uses the running ones. Statistics are float32 (float64 for float64 inputs) under
-    autocast too; the result has the dtype of the input.
+    In training it uses the batch's mean and biased variance and moves the running mean and the running unbiased
+    variance towards them; in evaluation it uses the running ones. Statistics are float32 (float64 for float64 inputs)
+    under autocast too; the result has the dtype of the input.
     """
 
     running_mean: Tensor
@@ -74,9 +75,9 @@ class BatchNormFromScratch(nn.Module):
 class BatchInstanceNorm(nn.Module):
     """`weight * (rho * BN(x) + (1 - rho) * IN(x)) + bias` with a learned gate `rho` in [0, 1] per channel.
 
-    As in the paper's code, rho starts at 1 (pure batch norm) and is clipped itself, so that its gradient is alive at the
-    bounds: a gate that a step pushed outside is put back on the bound when the next training forward starts. The weights
-    of the two terms are folded into their affines, so the mix costs one addition. Source: arXiv 1805.07925, equation 4.
+    As in the paper's code, rho starts at 1 (pure batch norm) and is clipped itself, so that its gradient is alive at
+    the bounds: a gate that a step pushed outside is put back on the bound when the next training forward starts. The
+    weights of the two terms are folded into their affines, so the mix costs one addition. Source: arXiv 1805.07925.
     """
 
     running_mean: Tensor
@@ -156,18 +157,25 @@ NORMS: dict[str, Callable[..., nn.Module]] = {
 }
 
 
-def norm_factory(name: str, **arguments: float) -> Callable[[int], nn.Module]:
+def norm_factory(name: str, **arguments: Any) -> Callable[[int], nn.Module]:
     """The factory `norm(channels)` of a norm by name, with its arguments (`eps`, `momentum`, `groups`) fixed.
 
     Raises ValueError for a name or an argument that does not exist, or fewer than one group.
     """
-    if name not in NORMS:
-        raise ValueError(f"unknown norm {name!r}; expected one of: {', '.join(NORMS)}")
-    valid = list(inspect.signature(NORMS[name]).parameters)[1:]
-    for argument in arguments:
-        if argument not in valid:
-            raise ValueError(f"unknown argument {argument!r} of norm {name!r}; expected one of: {', '.join(valid) or 'none'}")
+    check_name("norm", name, NORMS, arguments)
     groups = arguments.get("groups", DEFAULT_GROUPS)
     if not isinstance(groups, int) or groups < 1:
         raise ValueError(f"norm 'group' needs a whole number of groups of at least 1; got {groups!r}")
     return partial(NORMS[name], **arguments)
+
+
+def check_name(kind: str, name: str, registry: Mapping[str, Callable[..., Any]], arguments: Iterable[str]) -> None:
+    """Nothing; raises ValueError unless `name` is in the registry and its factory has these keyword-only arguments."""
+    if name not in registry:
+        raise ValueError(f"unknown {kind} {name!r}; expected one of: {', '.join(registry)}")
+    parameters = inspect.signature(registry[name]).parameters.values()
+    valid = [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
+    for argument in arguments:
+        if argument not in valid:
+            expected = f"expected one of: {', '.join(valid)}" if valid else "it takes no arguments"
+            raise ValueError(f"unknown argument {argument!r} of {kind} {name!r}; {expected}")

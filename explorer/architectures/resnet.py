@@ -1,4 +1,7 @@
-"""The ResNet of 6n + 2 layers for small images (He et al. 2016, arXiv 1512.03385, section 4.2), as in the bird study."""
+"""The ResNet of 6n + 2 layers for small images (He et al. 2016, arXiv 1512.03385, section 4.2; the bird study)."""
+
+from collections import OrderedDict
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -23,13 +26,18 @@ class BasicBlock(nn.Module):
         self.norm2 = norm(out_channels)
         self.shortcut = nn.Identity()
         if stride != 1 or in_channels != out_channels:
-            self.shortcut = nn.Sequential()
-            self.shortcut.conv = nn.Conv2d(in_channels, out_channels, 1, stride, bias=False)
-            self.shortcut.norm1 = norm(out_channels)
+            conv = nn.Conv2d(in_channels, out_channels, 1, stride, bias=False)
+            self.shortcut = nn.Sequential(OrderedDict(conv1=conv, norm1=norm(out_channels)))
 
     def forward(self, inputs: Tensor) -> Tensor:
         hidden = torch.relu(self.norm1(self.conv1(inputs)))
         return torch.relu(self.norm2(self.conv2(hidden)) + self.shortcut(inputs))
+
+
+def stem(channels: int, norm: NormFactory) -> nn.Sequential:
+    """3x3 conv, norm, ReLU: inputs (N, 3, H, W) to (N, channels, H, W)."""
+    conv = nn.Conv2d(3, channels, 3, padding=1, bias=False)
+    return nn.Sequential(OrderedDict(conv1=conv, norm1=norm(channels), relu=nn.ReLU()))
 
 
 def residual_stage(in_channels: int, out_channels: int, blocks: int, stride: int, norm: NormFactory) -> nn.Sequential:
@@ -38,14 +46,20 @@ def residual_stage(in_channels: int, out_channels: int, blocks: int, stride: int
     return nn.Sequential(first, *(BasicBlock(out_channels, out_channels, 1, norm) for _ in range(blocks - 1)))
 
 
-def resnet(norm: NormFactory, classes: int, input_size: tuple[int, int], *, depth: int) -> StagedModel:
-    """A ResNet of `depth` = 6n + 2 layers: stem, three stages of n blocks with 16, 32, 64 filters, mean pool, linear."""
-    stem = nn.Sequential()
-    stem.conv = nn.Conv2d(3, WIDTHS[0], 3, padding=1, bias=False)
-    stem.norm1 = norm(WIDTHS[0])
-    stem.relu = nn.ReLU()
-    blocks, stages = (depth - 2) // 6, {"stem": stem}
-    for number, width in enumerate(WIDTHS, start=1):
-        previous, stride = (width, 1) if number == 1 else (width // 2, 2)
-        stages[f"stage{number}"] = residual_stage(previous, width, blocks, stride, norm)
-    return initialise(StagedModel(stages, PoolLinear(WIDTHS[-1], classes), input_size))
+def resnet(depth: int) -> Callable[[NormFactory, int, tuple[int, int]], StagedModel]:
+    """The builder of the ResNet of `depth` = 6n + 2 layers: stem, three stages of n blocks, mean pool, linear."""
+
+    def build(norm: NormFactory, classes: int, input_size: tuple[int, int]) -> StagedModel:
+        blocks = (depth - 2) // 6
+        stages = {
+            "stem": stem(WIDTHS[0], norm),
+            "stage1": residual_stage(WIDTHS[0], WIDTHS[0], blocks, 1, norm),
+            "stage2": residual_stage(WIDTHS[0], WIDTHS[1], blocks, 2, norm),
+            "stage3": residual_stage(WIDTHS[1], WIDTHS[2], blocks, 2, norm),
+        }
+        return initialise(StagedModel(stages, PoolLinear(WIDTHS[2], classes), input_size))
+
+    return build
+
+
+RESNETS = {f"resnet{depth}": resnet(depth) for depth in DEPTHS}

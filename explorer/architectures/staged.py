@@ -78,3 +78,17 @@ class StagedModel(nn.Module):
                 found = name
         self.train(training)
         return found
+
+
+def initialise(model: StagedModel) -> StagedModel:
+    """The same model with convs drawn so that ReLUs keep the variance of activations, and conv biases at zero.
+
+    That lets deep models train without any norm (He et al. 2015, arXiv 1502.01852). Linear layers keep PyTorch's draw,
+    which is smaller, so that the first logits are small.
+    """
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+    return model
