@@ -1,0 +1,136 @@
+// Draws the frame that gallery.py packs: 4 bytes (little endian) length of the header, the header as JSON, one PNG with
+// all pictures. Buttons are kept between frames, so that keyboard focus survives a rerun; the data is only ever
+// written as text and attributes, never as markup.
+
+const galleries = new WeakMap();
+
+export default function ({ data, parentElement, setTriggerValue }) {
+  const gallery = galleries.get(parentElement) ?? createGallery(parentElement);
+  gallery.onClick = (id) => setTriggerValue("clicked", id);
+  return show(gallery, unpack(data));
+}
+
+function createGallery(parentElement) {
+  const grid = document.createElement("div");
+  grid.className = "gallery";
+  grid.setAttribute("role", "group");
+  const gallery = { grid, buttons: [], current: 0, selected: null, newest: 0, sheet: null, drawn: null, onClick: null };
+  grid.addEventListener("click", (event) => {
+    const button = event.target.closest("button");
+    if (!button) return;
+    setCurrent(gallery, gallery.buttons.indexOf(button));
+    gallery.onClick(button.dataset.id);
+  });
+  grid.addEventListener("focusin", (event) => setCurrent(gallery, gallery.buttons.indexOf(event.target)));
+  grid.addEventListener("keydown", (event) => moveFocus(gallery, event));
+  parentElement.appendChild(grid);
+  galleries.set(parentElement, gallery);
+  return gallery;
+}
+
+function unpack(data) {
+  const length = new DataView(data.buffer, data.byteOffset).getUint32(0, true);
+  const header = JSON.parse(new TextDecoder().decode(data.subarray(4, 4 + length)));
+  return { ...header, png: data.subarray(4 + length) };
+}
+
+async function show(gallery, frame) {
+  const turn = ++gallery.newest;
+  if (gallery.sheet?.digest !== frame.digest) {
+    // Decoded before anything is touched: pictures and captions change in the same paint.
+    const bitmap = await createImageBitmap(new Blob([frame.png], { type: "image/png" }));
+    if (turn !== gallery.newest) return bitmap.close();
+    gallery.sheet?.bitmap.close();
+    gallery.sheet = { bitmap, digest: frame.digest };
+  }
+  const { grid, buttons } = gallery;
+  grid.setAttribute("aria-label", frame.label);
+  grid.classList.toggle("pixelated", frame.pixelated);
+  grid.style.setProperty("--tile-size", `${frame.tile_size}px`);
+  while (buttons.length > frame.tiles.length) buttons.pop().remove();
+  while (buttons.length < frame.tiles.length) buttons.push(grid.appendChild(createButton()));
+  frame.tiles.forEach((tile, index) => fillButton(buttons[index], tile, tile.id === frame.selected));
+  drawPictures(gallery, frame);
+  const selected = frame.tiles.findIndex((tile) => tile.id === frame.selected);
+  const moved = frame.selected !== gallery.selected && selected >= 0;
+  gallery.selected = frame.selected;
+  setCurrent(gallery, moved ? selected : Math.min(gallery.current, buttons.length - 1));
+}
+
+function createButton() {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.appendChild(document.createElement("canvas")).setAttribute("aria-hidden", "true");
+  const mark = button.appendChild(document.createElement("span"));
+  mark.className = "mark";
+  mark.setAttribute("aria-hidden", "true");
+  button.appendChild(document.createElement("span")).className = "caption";
+  return button;
+}
+
+function fillButton(button, tile, selected) {
+  button.dataset.id = tile.id;
+  button.dataset.tone = tile.tone;
+  button.setAttribute("aria-pressed", String(selected));
+  setOrRemove(button, "aria-label", tile.description);
+  setOrRemove(button, "title", tile.description);
+  button.querySelector(".mark").textContent = { wrong: "✕", right: "✓", plain: "" }[tile.tone];
+  const texts = tile.title ? [tile.title, ...tile.lines] : tile.lines;
+  const caption = button.querySelector(".caption");
+  while (caption.childElementCount > texts.length) caption.lastElementChild.remove();
+  while (caption.childElementCount < texts.length) caption.appendChild(document.createElement("span"));
+  texts.forEach((text, index) => {
+    const line = caption.children[index];
+    line.className = tile.title && index === 0 ? "title" : "line";
+    line.textContent = text;
+    line.setAttribute("title", text);
+  });
+}
+
+function setOrRemove(element, name, text) {
+  if (text) element.setAttribute(name, text);
+  else element.removeAttribute(name);
+}
+
+// A canvas per tile rather than a background position: enlarged backgrounds mix in the edge of the neighbouring picture.
+function drawPictures(gallery, frame) {
+  const { bitmap, digest } = gallery.sheet;
+  const drawn = [digest, frame.columns, frame.rows, frame.tiles.length].join(" ");
+  if (drawn === gallery.drawn) return;
+  gallery.drawn = drawn;
+  const width = bitmap.width / frame.columns;
+  const height = bitmap.height / frame.rows;
+  gallery.buttons.forEach((button, index) => {
+    const canvas = button.querySelector("canvas");
+    canvas.width = width;
+    canvas.height = height;
+    const left = (index % frame.columns) * width;
+    const top = Math.floor(index / frame.columns) * height;
+    canvas.getContext("2d").drawImage(bitmap, left, top, width, height, 0, 0, width, height);
+  });
+}
+
+// One tab stop for the whole grid: the tab key enters at the current tile, arrow keys move within.
+function setCurrent(gallery, index) {
+  gallery.current = Math.max(0, index);
+  gallery.buttons.forEach((button, at) => button.setAttribute("tabindex", at === gallery.current ? "0" : "-1"));
+}
+
+function moveFocus(gallery, event) {
+  if (event.ctrlKey || event.altKey || event.metaKey || event.shiftKey) return;
+  const { buttons, current } = gallery;
+  const firstOfRow2 = buttons.findIndex((button) => button.offsetTop > buttons[0].offsetTop);
+  const across = firstOfRow2 < 0 ? buttons.length : firstOfRow2;
+  const last = buttons.length - 1;
+  const target = {
+    ArrowLeft: current - 1,
+    ArrowRight: current + 1,
+    ArrowUp: current - across,
+    ArrowDown: current + across,
+    Home: 0,
+    End: last,
+  }[event.key];
+  if (target === undefined) return;
+  event.preventDefault();
+  if (target >= 0 && target <= last) buttons[target].focus();
+}

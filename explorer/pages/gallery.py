@@ -1,0 +1,122 @@
+"""A grid of clickable pictures: one contact sheet and its captions go to the browser, the clicked tile comes back.
+
+The drawing, the keyboard and the looks are in `gallery.js` and `gallery.css` beside this file.
+"""
+
+import json
+import math
+import struct
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Literal
+
+import streamlit as st
+from streamlit.components.v2 import component
+
+_HERE = Path(__file__).parent
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_component = component(
+    "normscope_gallery",
+    css=(_HERE / "gallery.css").read_text(encoding="utf-8"),
+    js=(_HERE / "gallery.js").read_text(encoding="utf-8"),
+)
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One picture of a gallery: what stands below it and what it answers when clicked.
+
+    `title` (may be empty) is set in bold above `lines`; each wraps to two lines at most. `tone` puts a cross or a tick
+    beside the caption. `description` is the tooltip and what a screen reader says instead of the caption, so it should
+    hold the caption's words; when empty, the caption itself is read.
+    """
+
+    id: str
+    title: str = ""
+    lines: tuple[str, ...] = ()
+    tone: Literal["wrong", "right", "plain"] = "plain"
+    description: str = ""
+
+
+def show_gallery(
+    tiles: Sequence[Tile],
+    sprite: bytes,
+    *,
+    columns: int,
+    key: str,
+    tile_size: int = 140,
+    selected: str | None = None,
+    on_click: Callable[[str], None] | None = None,
+    pixelated: bool = False,
+    label: str = "Pictures",
+) -> str | None:
+    """The id of the tile that was clicked in this very run, or None; draws the tiles as a grid.
+
+    `sprite` is one PNG: equal pictures in reading order, `columns` in a row, as many rows as the tiles need.
+    `tile_size` is the least width of a tile in CSS pixels; tiles grow to fill the row, and a narrow screen shows two
+    in a row. `pixelated` keeps the pixels of much enlarged pictures crisp. `on_click` is called with the id before the
+    run, as widget callbacks are. No tiles draw nothing.
+    Raises ValueError when two tiles share an id, or when the sprite is no PNG or does not divide into the tiles.
+    """
+    if not tiles:
+        return None
+    result = _component(
+        key=key,
+        data=pack_frame(
+            tiles, sprite, columns=columns, tile_size=tile_size, selected=selected, pixelated=pixelated, label=label
+        ),
+        on_clicked_change=lambda: on_click(st.session_state[key].clicked) if on_click else None,
+    )
+    return result.clicked
+
+
+def pack_frame(
+    tiles: Sequence[Tile],
+    sprite: bytes,
+    *,
+    columns: int,
+    tile_size: int,
+    selected: str | None = None,
+    pixelated: bool = False,
+    label: str = "Pictures",
+) -> bytes:
+    """What the browser gets: length of the header (4 bytes, little endian), the header as JSON, the sprite.
+
+    One byte string, because a component takes either JSON or bytes, and base64 inside JSON is slow to decode.
+    Raises ValueError as `show_gallery` does.
+    """
+    _check_ids(tiles)
+    rows = math.ceil(len(tiles) / columns)
+    _check_sprite(sprite, columns, rows)
+    header = {
+        "tiles": [asdict(tile) for tile in tiles],
+        "columns": columns,
+        "rows": rows,
+        "digest": blake2b(sprite, digest_size=8).hexdigest(),  # the browser decodes a sprite only when it changed
+        "tile_size": tile_size,
+        "selected": selected,
+        "pixelated": pixelated,
+        "label": label,
+    }
+    encoded = json.dumps(header).encode()
+    return struct.pack("<I", len(encoded)) + encoded + sprite
+
+
+def _check_ids(tiles: Sequence[Tile]) -> None:
+    repeated = [tile_id for tile_id, count in Counter(tile.id for tile in tiles).items() if count > 1]
+    if repeated:
+        raise ValueError(f"tile ids must differ, so that a click names one tile; {repeated[0]!r} comes more than once")
+
+
+def _check_sprite(sprite: bytes, columns: int, rows: int) -> None:
+    if not sprite.startswith(_PNG_SIGNATURE):
+        raise ValueError(f"the sprite must be the bytes of a PNG file; got {bytes(sprite[:8])!r}...")
+    width, height = struct.unpack(">II", sprite[16:24])
+    if width % columns or height % rows:
+        raise ValueError(
+            f"a sprite of {width} x {height} pixels does not divide into {columns} columns and {rows} rows of equal "
+            "pictures; make it columns x rows times the size of one picture"
+        )
