@@ -18,11 +18,51 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 EPS = 1e-5
 MOMENTUM = 0.1  # the share of the newest batch in the running statistics
 DEFAULT_GROUPS = 4
+AXES = (0, 2, 3)  # of NCHW activations: all but the channels
+
+
+class _Standardise(torch.autograd.Function):
+    """Batch norm of one batch, with its gradients written out by hand (the chain rule of arXiv 1502.03167, section 3).
+
+    With c = x - mean, x^ = c / sqrt(variance + eps), y = weight x^ + bias, g the gradient of y, and E the mean over
+    (N, H, W):
+
+        d bias = sum(g)    d weight = sum(g x^)    d x = weight / sqrt(variance + eps) (g - E[g] - x^ E[g x^])
+
+    Autograd's own backward of the same forward takes twice the time. All sums are at least float32.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, inputs: Tensor, weight: Tensor, bias: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
+        centred = _at_least_float32(inputs)
+        mean = centred.mean(AXES, keepdim=True)
+        centred = centred - mean
+        variance = centred.square().mean(AXES, keepdim=True)
+        inverse = torch.rsqrt(variance + eps)
+        ctx.save_for_backward(inputs, weight, mean, inverse)
+        outputs = centred.mul_(inverse * _per_channel(weight)).add_(_per_channel(bias)).to(inputs.dtype)
+        ctx.mark_non_differentiable(mean, variance)
+        return outputs, mean.flatten(), variance.flatten()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+        inputs, weight, mean, inverse = ctx.saved_tensors
+        gradient = _at_least_float32(gradient)
+        standard = (inputs - mean).mul_(inverse)
+        count = inputs.numel() // inputs.shape[1]
+        bias_gradient = gradient.sum(AXES)
+        weight_gradient = (gradient * standard).sum(AXES)
+        inner = gradient - _per_channel(bias_gradient / count)
+        inner.addcmul_(standard, _per_channel(weight_gradient / -count))
+        inputs_gradient = inner.mul_(inverse * _per_channel(weight)).to(inputs.dtype)
+        return inputs_gradient, weight_gradient, bias_gradient, None
 
 
 class BatchNormFromScratch(nn.Module):
@@ -47,26 +87,25 @@ class BatchNormFromScratch(nn.Module):
         self.register_buffer("num_batches_tracked", torch.tensor(0))
 
     def forward(self, inputs: Tensor) -> Tensor:
-        values = inputs if inputs.dtype == torch.float64 else inputs.float()
-        mean, variance = self._batch_statistics(values) if self.training else (self.running_mean, self.running_var)
-        scale = self.weight / torch.sqrt(variance + self.eps)
-        shift = self.bias - mean * scale
-        return torch.addcmul(shift.view(1, -1, 1, 1), values, scale.view(1, -1, 1, 1)).to(inputs.dtype)
-
-    def _batch_statistics(self, values: Tensor) -> tuple[Tensor, Tensor]:
-        """The mean and the biased variance per channel, (C,) each; updates the running ones."""
-        count = values.numel() // values.shape[1]
+        if not self.training:
+            scale = self.weight / torch.sqrt(self.running_var + self.eps)
+            shift = self.bias - self.running_mean * scale
+            return torch.addcmul(_per_channel(shift), inputs, _per_channel(scale)).to(inputs.dtype)
+        count = inputs.numel() // inputs.shape[1]
         if count < 2:
             raise ValueError(
-                f"batch norm needs more than one value per channel in training; got inputs {tuple(values.shape)}; "
+                f"batch norm needs more than one value per channel in training; got inputs {tuple(inputs.shape)}; "
                 "use a larger batch or larger images"
             )
-        variance, mean = torch.var_mean(values, dim=(0, 2, 3), correction=0)
-        with torch.no_grad():
-            self.running_mean.lerp_(mean, self.momentum)
-            self.running_var.lerp_(variance * (count / (count - 1)), self.momentum)
-            self.num_batches_tracked += 1
-        return mean, variance
+        outputs, mean, variance = _Standardise.apply(inputs, self.weight, self.bias, self.eps)
+        self._update_running(mean, variance * (count / (count - 1)))
+        return outputs
+
+    @torch.no_grad()
+    def _update_running(self, mean: Tensor, variance: Tensor) -> None:
+        self.running_mean.lerp_(mean, self.momentum)
+        self.running_var.lerp_(variance, self.momentum)
+        self.num_batches_tracked += 1
 
     def extra_repr(self) -> str:
         return f"{self.channels}, eps={self.eps}, momentum={self.momentum}"
@@ -109,11 +148,20 @@ class BatchInstanceNorm(nn.Module):
             self.momentum,
             self.eps,
         )
-        instance = functional.group_norm(inputs, self.channels, self.weight * (1 - rho), None, self.eps)
+        instance = functional.instance_norm(inputs, weight=self.weight * (1 - rho), eps=self.eps)
         return batch + instance
 
     def extra_repr(self) -> str:
         return f"{self.channels}, eps={self.eps}, momentum={self.momentum}"
+
+
+def _at_least_float32(values: Tensor) -> Tensor:
+    return values if values.dtype == torch.float64 else values.float()
+
+
+def _per_channel(values: Tensor) -> Tensor:
+    """A (C,) tensor in the shape that broadcasts over (N, C, H, W)."""
+    return values.view(1, -1, 1, 1)
 
 
 def _none(channels: int) -> nn.Module:  # noqa: ARG001 - every factory takes the channels
