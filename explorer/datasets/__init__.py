@@ -60,6 +60,6 @@ def load_dataset(
 def _loader(name: str) -> Loader:
     if name.startswith(PREFIX) and name != PREFIX:
         return load_folder
-    if name not in DATASETS or name == "folder:PATH":
+    if name not in DATASETS:
         raise ValueError(f"unknown data set {name!r}; expected one of: {', '.join(DATASETS)}")
     return DATASETS[name]

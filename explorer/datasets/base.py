@@ -101,7 +101,7 @@ def assemble(
         splits[split] = Split(
             images=torch.from_numpy(images[rows]),
             labels=torch.from_numpy(labels[rows].astype(np.int64)),
-            ids=tuple(ids[row] for row in rows),
+            ids=tuple(ids[int(row)] for row in rows),
             facts=known.iloc[rows].reset_index(drop=True),
         )
     return Dataset(name, source, tuple(classes), splits, fingerprint(classes, splits), tuple(problems))

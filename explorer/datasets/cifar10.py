@@ -22,7 +22,7 @@ def load_cifar10(request: Request) -> Dataset:
     folders = request.data_root / "cifar10"
     if request.download or (request.data_root / BATCHES).is_dir():
         return _load_original(request)
-    if (folders / "train").is_dir():
+    if (folders / "train").is_dir() and (folders / "test").is_dir():
         return load_class_folders(
             folders,
             request,
@@ -30,8 +30,13 @@ def load_cifar10(request: Request) -> Dataset:
             source="CIFAR-10 (Krizhevsky 2009) read from class folders of {formats} files, not the original ones.",
             val_share=VAL_SHARE,
         )
-    raise DatasetMissing(
-        f"cifar10 is not in {request.data_root}; either download it (--download, 170 MB, through torchvision), or put "
+    raise DatasetMissing(f"cifar10 is not in {request.data_root}; {_ways(request)}")
+
+
+def _ways(request: Request) -> str:
+    folders = request.data_root / "cifar10"
+    return (
+        f"either let torchvision download it (--download, 170 MB) to {request.data_root / BATCHES}, or put "
         f"class folders there: {folders}/train/<class>/* and {folders}/test/<class>/*"
     )
 
@@ -77,7 +82,9 @@ def _read_original(request: Request, train: bool) -> tuple[np.ndarray, list[int]
             part = CIFAR10(str(request.data_root), train=train, download=request.download)
         except RuntimeError as error:
             raise DatasetMissing(
-                f"the files in {request.data_root / BATCHES} are incomplete or damaged ({error}); remove that folder "
-                "and download again (--download)"
+                f"the files in {request.data_root / BATCHES} are incomplete or damaged; remove that folder and "
+                "download them again (--download)"
             ) from error
+        except OSError as error:
+            raise DatasetMissing(f"cifar10 could not be downloaded or read: {error}; {_ways(request)}") from error
     return part.data, part.targets, part.classes

@@ -4,12 +4,12 @@ import hashlib
 import json
 import os
 import sys
-import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 from PIL import Image
@@ -18,7 +18,7 @@ from tqdm import tqdm
 from explorer.images import FOLDER_FORMATS, fit, read_image
 
 DECODING = 1  # raise it whenever the same file would give other pixels, so that older caches are not read
-CHUNK = 256  # images decoded between two chances to stop with Ctrl-C
+CHUNK = 64  # images a thread decodes at a time; small ones singly would cost more in handing over than in decoding
 
 
 class ImageSkipped(UserWarning):
@@ -34,7 +34,7 @@ class ImageFile:
     """An image's id in its data set and where its file is."""
 
     id: str
-    path: Path
+    path: str
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def decode_files(files: Sequence[ImageFile], size: int, cache_root: Path, title:
 
 def resize_arrays(pictures: np.ndarray, size: int, cache_root: Path, title: str) -> Decoded:
     """Decoded pictures, uint8 (N, H, W, 3), as images of `size`, from the cache if they were resized before."""
-    key = _key(size, [hashlib.sha256(np.ascontiguousarray(pictures).data).hexdigest()])
+    key = _key(size, [_digest(pictures)])
     return cached(cache_root, key, lambda: _fit_all(pictures, size, title))
 
 
@@ -76,7 +76,7 @@ def cached(cache_root: Path, key: str, build: Callable[[], Decoded]) -> Decoded:
 
     Warns with CacheUnwritable when it cannot be kept.
     """
-    pixels_path, note_path = (cache_root / "datasets" / f"{key}{suffix}" for suffix in (".npy", ".json"))
+    pixels_path, note_path = (cache_root / "datasets" / f"{key}{suffix}" for suffix in (".pixels", ".json"))
     decoded = _read_cache(pixels_path, note_path)
     if decoded is None:
         decoded = build()
@@ -98,16 +98,20 @@ def _key(size: int, contents: Iterator[str] | Sequence[str]) -> str:
 def _digests(files: Sequence[ImageFile], title: str) -> Iterator[str]:
     for file in _progress(files, len(files), f"{title}: reading", delay=2):
         try:
-            yield hashlib.sha256(file.path.read_bytes()).hexdigest()
+            yield hashlib.sha256(_read(file)).hexdigest()
         except OSError as error:
             yield f"unreadable: {error.strerror}"
+
+
+def _read(file: ImageFile) -> bytes:
+    with open(file.path, "rb") as opened:  # data sets have many files, and pathlib is slow
+        return opened.read()
 
 
 def _decode_all(files: Sequence[ImageFile], size: int, title: str) -> Decoded:
     images = np.empty((len(files), 3, size, size), dtype=np.uint8)
     rows, problems = [], []
-    outcomes = _in_threads(lambda file: _decode(file, size), files)
-    for row, outcome in enumerate(_progress(outcomes, len(files), f"{title}: decoding")):
+    for row, outcome in enumerate(_progress(_decode_in_threads(files, size), len(files), f"{title}: decoding")):
         if isinstance(outcome, str):
             problems.append(outcome)
         else:
@@ -118,7 +122,7 @@ def _decode_all(files: Sequence[ImageFile], size: int, title: str) -> Decoded:
 
 def _decode(file: ImageFile, size: int) -> np.ndarray | str:
     try:
-        return fit(read_image(file.path.read_bytes(), FOLDER_FORMATS), size, size).numpy()
+        return fit(read_image(_read(file), FOLDER_FORMATS), size, size).numpy()
     except (OSError, ValueError) as error:
         return f"{file.id}: {error}"
 
@@ -130,12 +134,14 @@ def _fit_all(pictures: np.ndarray, size: int, title: str) -> Decoded:
     return Decoded(images, Note(list(range(len(pictures))), []))
 
 
-def _in_threads(
-    work: Callable[[ImageFile], np.ndarray | str], items: Sequence[ImageFile]
-) -> Iterator[np.ndarray | str]:
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for start in range(0, len(items), CHUNK):
-            yield from pool.map(work, items[start : start + CHUNK])
+def _decode_in_threads(files: Sequence[ImageFile], size: int) -> Iterator[np.ndarray | str]:
+    chunks = [files[start : start + CHUNK] for start in range(0, len(files), CHUNK)]
+    pool = ThreadPoolExecutor(os.cpu_count())
+    try:
+        for outcomes in pool.map(lambda chunk: [_decode(file, size) for file in chunk], chunks):
+            yield from outcomes
+    finally:
+        pool.shutdown(cancel_futures=True)  # Ctrl-C need not wait for what has not begun
 
 
 def _progress(items, total: int, title: str, delay: float = 0):
@@ -151,28 +157,31 @@ def _read_cache(pixels_path: Path, note_path: Path) -> Decoded | None:
     """What was written, or None when it is not there or not whole."""
     try:
         kept = json.loads(note_path.read_text(encoding="utf-8"))
-        images = np.load(pixels_path, allow_pickle=False)
-        whole = kept.pop("sha256") == hashlib.sha256(images.data).hexdigest()
-        return Decoded(images, Note(**kept)) if whole else None
-    except (OSError, ValueError, TypeError, KeyError, EOFError, AttributeError):
+        images = np.fromfile(pixels_path, np.uint8).reshape(kept["shape"])
+        whole = kept["sha256"] == _digest(images) and len(kept["rows"]) == len(images)
+        return Decoded(images, Note(kept["rows"], kept["problems"])) if whole else None
+    except (OSError, ValueError, TypeError, KeyError):
         return None
 
 
 def _write_cache(decoded: Decoded, pixels_path: Path, note_path: Path) -> None:
     """Writes both files, the note last: it holds the digest without which the pixels are not believed."""
-    kept = {"sha256": hashlib.sha256(decoded.images.data).hexdigest(), **asdict(decoded.note)}
+    kept = {"shape": decoded.images.shape, "sha256": _digest(decoded.images), **asdict(decoded.note)}
     pixels_path.parent.mkdir(parents=True, exist_ok=True)
-    _write_whole(pixels_path, lambda file: np.save(file, decoded.images, allow_pickle=False))
+    _write_whole(pixels_path, decoded.images.tofile)
     _write_whole(note_path, lambda file: file.write(json.dumps(kept).encode()))
+
+
+def _digest(array: np.ndarray) -> str:
+    return hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
 
 
 def _write_whole(path: Path, write: Callable) -> None:
     """Writes a temporary sibling and renames it, so that a reader sees all of the file or none."""
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    temporary = path.with_name(f".{path.name}.{uuid4().hex}")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with temporary.open("xb") as file:
             write(file)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

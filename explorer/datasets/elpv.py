@@ -21,9 +21,9 @@ def load_elpv(request: Request) -> Dataset:
 
     Raises DatasetMissing when the package is not installed.
     """
-    folder = _package_data()
+    folder = _package_folder()
     table = _read_table(folder / "labels.csv")
-    files = [ImageFile(Path(path).stem, folder / path) for path in table["path"]]
+    files = [ImageFile(Path(path).stem, f"{folder}/{path}") for path in table["path"]]
     decoded = decode_files(files, request.size or DEFAULT_SIZE, request.cache_root, request.name)
     facts = table.drop(columns="path").iloc[decoded.note.rows]
     labels = np.array([_label(*fact) for fact in facts.itertuples(index=False, name=None)])
@@ -34,7 +34,7 @@ def load_elpv(request: Request) -> Dataset:
     )
 
 
-def _package_data() -> Path:
+def _package_folder() -> Path:
     try:
         return Path(str(resources.files("elpv_dataset"))) / "data"
     except ModuleNotFoundError as error:

@@ -1,12 +1,13 @@
 """Any folder of images with one folder per class."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from explorer.datasets.base import SPLITS, Dataset, DatasetMissing, Request, assemble
-from explorer.datasets.decoding import Decoded, ImageFile, decode_files
+from explorer.datasets.decoding import ImageFile, decode_files
 from explorer.datasets.splitting import TEST_SHARE, VAL_SHARE, complete_splits
 
 PREFIX = "folder:"
@@ -41,20 +42,20 @@ def load_class_folders(
     classes = tuple(path.name for path in _subfolders(folders["train"]))
     _check_classes(root, folders, classes)
     listed = [
-        (split, label, ImageFile(path.relative_to(root).as_posix(), path))
+        (split, label, file)
         for split, folder in folders.items()
         for label, name in enumerate(classes)
-        for path in _visible(folder / name)
-        if path.is_file()
+        for file in _files(root, folder / name)
     ]
+    _check_images(root, folders, classes, {(split, label) for split, label, _ in listed})
     decoded = decode_files([file for _, _, file in listed], size, request.cache_root, request.name)
     readable = [listed[row] for row in decoded.note.rows]
-    _check_images(root, folders, classes, {(split, label) for split, label, _ in readable}, decoded)
+    _check_images(root, folders, classes, {(split, label) for split, label, _ in readable}, decoded.note.problems)
     labels = np.array([label for _, label, _ in readable])
     ids = [file.id for _, _, file in readable]
     of_split = np.array([split for split, _, _ in readable])
     members = complete_splits({split: np.flatnonzero(of_split == split) for split in folders}, ids, labels, val_share)
-    source = source.format(formats=_formats([file.path for _, _, file in readable]))
+    source = source.replace("{formats}", _formats([file.path for _, _, file in readable]))
     return assemble(request.name, source, classes, ids, labels, decoded.images, members, problems=decoded.note.problems)
 
 
@@ -70,14 +71,19 @@ def _split_folders(root: Path) -> dict[str, Path]:
     return {split: found[split] for split in SPLITS if split in found}
 
 
-def _visible(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        return []
-    return sorted(path for path in folder.iterdir() if path.name[0] != "." and path.name.lower() not in LITTER)
+def _visible(folder: Path) -> list[os.DirEntry[str]]:
+    with os.scandir(folder) as entries:
+        shown = [entry for entry in entries if entry.name[0] != "." and entry.name.lower() not in LITTER]
+    return sorted(shown, key=lambda entry: entry.name)
 
 
 def _subfolders(folder: Path) -> list[Path]:
-    return [path for path in _visible(folder) if path.is_dir()]
+    return [folder / entry.name for entry in _visible(folder) if entry.is_dir()]
+
+
+def _files(root: Path, folder: Path) -> list[ImageFile]:
+    prefix = folder.relative_to(root).as_posix()
+    return [ImageFile(f"{prefix}/{entry.name}", entry.path) for entry in _visible(folder) if entry.is_file()]
 
 
 def _check_classes(root: Path, folders: dict[str, Path], classes: Sequence[str]) -> None:
@@ -96,18 +102,20 @@ def _check_classes(root: Path, folders: dict[str, Path], classes: Sequence[str])
 
 
 def _check_images(
-    root: Path, folders: dict[str, Path], classes: Sequence[str], present: set[tuple[str, int]], decoded: Decoded
+    root: Path,
+    folders: dict[str, Path],
+    classes: Sequence[str],
+    present: set[tuple[str, int]],
+    problems: Sequence[str] = (),
 ) -> None:
     for split, folder in folders.items():
         for label, name in enumerate(classes):
             if (split, label) not in present:
-                problems = "".join(f"; {problem}" for problem in decoded.note.problems[:3])
+                why = "".join(f"; {problem}" for problem in problems[:3])
                 where = (folder / name).relative_to(root).as_posix()
-                raise ValueError(
-                    f"{root}: the class folder {where} has no readable image; add some or remove it{problems}"
-                )
+                raise ValueError(f"{root}: the class folder {where} has no readable image; add some or remove it{why}")
 
 
-def _formats(paths: Sequence[Path]) -> str:
-    names = {path.suffix.lower().lstrip(".") or "unnamed" for path in paths}
+def _formats(paths: Sequence[str]) -> str:
+    names = {os.path.splitext(path)[1].lower().lstrip(".") or "unnamed" for path in paths}
     return ", ".join(sorted("JPEG" if name in ("jpg", "jpeg") else name.upper() for name in names))

@@ -38,8 +38,8 @@ def hold_out(rows: np.ndarray, ids: Sequence[str], labels: np.ndarray, share: fl
     """
     held: list[int] = []
     for label in np.unique(labels[rows]):
-        ranked = sorted(rows[labels[rows] == label].tolist(), key=lambda row: _rank(ids[row]))
-        held += ranked[: _held_count(len(ranked), share)]
+        ranked = sorted((_rank(ids[int(row)]), int(row)) for row in rows[labels[rows] == label])
+        held += [row for _, row in ranked[: _held_count(len(ranked), share)]]
     return np.setdiff1d(rows, held), np.sort(np.array(held, dtype=rows.dtype))
 
 
