@@ -18,7 +18,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 EPS = 1e-5
@@ -51,10 +50,9 @@ class _Standardise(torch.autograd.Function):
         return outputs, mean.flatten(), variance.flatten()
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         inputs, weight, mean, inverse = ctx.saved_tensors
-        gradient = _at_least_float32(gradient)
+        gradient = _at_least_float32(gradients[0])
         standard = (inputs - mean).mul_(inverse)
         count = inputs.numel() // inputs.shape[1]
         bias_gradient = gradient.sum(AXES)

@@ -3,15 +3,27 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from explorer.architectures.compact import compact
+from explorer.architectures.convnet import convnet
 from explorer.architectures.resnet import RESNETS
+from explorer.architectures.simplecnn import simplecnn
 from explorer.architectures.staged import NormFactory, PoolLinear, StagedModel
+from explorer.architectures.tinyresnet import tinyresnet
+from explorer.architectures.vgg import vgg11
 from explorer.norms import check_name, norm_factory
 
 __all__ = ["ARCHITECTURES", "SMALLEST_INPUT", "NormFactory", "PoolLinear", "StagedModel", "build_model"]
 
 SMALLEST_INPUT = 32  # pixels; every architecture takes any height and width from here up
 
-ARCHITECTURES: dict[str, Callable[..., StagedModel]] = {**RESNETS}
+ARCHITECTURES: dict[str, Callable[..., StagedModel]] = {
+    **RESNETS,
+    "compact": compact,
+    "vgg11": vgg11,
+    "convnet": convnet,
+    "tinyresnet": tinyresnet,
+    "simplecnn": simplecnn,
+}
 
 
 def build_model(
