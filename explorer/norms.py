@@ -135,7 +135,8 @@ class BatchInstanceNorm(nn.Module):
         if self.training:
             self.rho.data.clamp_(0, 1)  # .data: a second forward before the backward of the first stays legal
             self.num_batches_tracked += 1
-        rho = self.rho.clamp(0, 1)  # on the bounds the gradient passes
+        # Through clamp in evaluation alone: on the bounds, where rho starts, some PyTorch versions give it no gradient.
+        rho = self.rho if self.training else self.rho.clamp(0, 1)
         batch = functional.batch_norm(
             inputs,
             self.running_mean,
@@ -162,7 +163,7 @@ def _per_channel(values: Tensor) -> Tensor:
     return values.view(1, -1, 1, 1)
 
 
-def _none(channels: int) -> nn.Module:  # noqa: ARG001 - every factory takes the channels
+def _none(channels: int) -> nn.Module:
     return nn.Identity()
 
 

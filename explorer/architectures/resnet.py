@@ -34,9 +34,9 @@ class BasicBlock(nn.Module):
         return torch.relu(self.norm2(self.conv2(hidden)) + self.shortcut(inputs))
 
 
-def stem(channels: int, norm: NormFactory) -> nn.Sequential:
-    """3x3 conv, norm, ReLU: inputs (N, 3, H, W) to (N, channels, H, W)."""
-    conv = nn.Conv2d(3, channels, 3, padding=1, bias=False)
+def stem(channels: int, norm: NormFactory, stride: int = 1) -> nn.Sequential:
+    """3x3 conv, norm, ReLU: inputs (N, 3, H, W) to (N, channels, H/stride, W/stride)."""
+    conv = nn.Conv2d(3, channels, 3, stride, padding=1, bias=False)
     return nn.Sequential(OrderedDict(conv1=conv, norm1=norm(channels), relu=nn.ReLU()))
 
 
@@ -46,13 +46,18 @@ def residual_stage(in_channels: int, out_channels: int, blocks: int, stride: int
     return nn.Sequential(first, *(BasicBlock(out_channels, out_channels, 1, norm) for _ in range(blocks - 1)))
 
 
-def resnet(depth: int) -> Callable[[NormFactory, int, tuple[int, int]], StagedModel]:
-    """The builder of the ResNet of `depth` = 6n + 2 layers: stem, three stages of n blocks, mean pool, linear."""
+def resnet(depth: int) -> Callable[..., StagedModel]:
+    """The builder of the ResNet of `depth` = 6n + 2 layers: stem, three stages of n blocks, mean pool, linear.
 
-    def build(norm: NormFactory, classes: int, input_size: tuple[int, int]) -> StagedModel:
+    `stem_stride` 2 lets it see images of twice the side at the same cost. Raises ValueError for a stride below 1.
+    """
+
+    def build(norm: NormFactory, classes: int, input_size: tuple[int, int], *, stem_stride: int = 1) -> StagedModel:
+        if stem_stride < 1:
+            raise ValueError(f"resnet{depth} needs a stem_stride of at least 1; got {stem_stride}")
         blocks = (depth - 2) // 6
         stages = {
-            "stem": stem(WIDTHS[0], norm),
+            "stem": stem(WIDTHS[0], norm, stem_stride),
             "stage1": residual_stage(WIDTHS[0], WIDTHS[0], blocks, 1, norm),
             "stage2": residual_stage(WIDTHS[0], WIDTHS[1], blocks, 2, norm),
             "stage3": residual_stage(WIDTHS[1], WIDTHS[2], blocks, 2, norm),
