@@ -76,7 +76,7 @@ class InputSpec:
     std: tuple[float, float, float]
 
     def normalise(self, images: Tensor) -> Tensor:
-        """Inputs (N, 3, H, W), float32 with mean 0 and std 1 over the training images, from uint8 images (N, 3, H, W)."""
+        """Inputs (N, 3, H, W), float32, standardised per channel, from uint8 images (N, 3, H, W)."""
         if images.dtype != torch.uint8 or images.shape[1:] != (3, self.height, self.width):
             raise ValueError(
                 f"wanted uint8 images (N, 3, {self.height}, {self.width}); got {images.dtype} {tuple(images.shape)}"
@@ -195,9 +195,7 @@ class Run:
         table = parquet.read_table(self.path / "predictions.parquet").to_pandas()
         rows = table[table["split"] == split].sort_values("index")
         columns = [f"probability_{k}" for k in range(len(self.card.classes))]
-        return Predictions(
-            tuple(rows["image_id"]), rows["label"].to_numpy(), rows[columns].to_numpy(dtype=np.float32)
-        )
+        return Predictions(tuple(rows["image_id"]), rows["label"].to_numpy(), rows[columns].to_numpy(dtype=np.float32))
 
     def load_model(self) -> nn.Module:
         """The trained model in eval mode, in float32, its parameters without gradients."""
@@ -206,8 +204,9 @@ class Run:
         model = build_model_of(self.card)
         weights = load_file(self.path / "weights.safetensors")
         wanted = model.state_dict()
-        model.load_state_dict({key: value.to(wanted[key].dtype) if key in wanted else value
-                               for key, value in weights.items()})
+        model.load_state_dict(
+            {key: value.to(wanted[key].dtype) if key in wanted else value for key, value in weights.items()}
+        )
         return model.eval().requires_grad_(False)
 
 
@@ -262,7 +261,7 @@ def predict(
     images: Tensor,
     input: InputSpec,
     batch_size: int = 256,
-    progress: Callable[[int, int], object] = lambda done, total: None,
+    progress: Callable[[int, int], object] | None = None,
 ) -> np.ndarray:
     """Probabilities (N, K) float32 for uint8 images (N, 3, H, W), with the model in eval mode and full precision.
 
@@ -273,7 +272,8 @@ def predict(
     parts = []
     for batch in images.split(batch_size):
         parts.append(model(input.normalise(batch.to(device))).float().softmax(1).cpu())
-        progress(sum(map(len, parts)), len(images))
+        if progress is not None:
+            progress(sum(map(len, parts)), len(images))
     model.train(training)
     return torch.cat(parts).numpy()
 

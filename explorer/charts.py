@@ -1,0 +1,105 @@
+"""DataFrame -> alt.Chart. One fixed colour per norm, from the palette of Okabe and Ito that colour-blind people can read."""
+
+import altair as alt
+import pandas as pd
+
+NORM_COLOURS = {
+    "none": "#7F7F7F",
+    "batch": "#0072B2",
+    "batch-scratch": "#56B4E9",
+    "instance": "#E69F00",
+    "batch-instance": "#D55E00",
+    "layer": "#009E73",
+    "group": "#CC79A7",
+}
+
+
+def accuracy_chart(table: pd.DataFrame) -> alt.LayerChart:
+    """Test accuracy per run as a dot with its 95 % interval, best first.
+
+    Columns: `run`, `norm`, `accuracy`, `low`, `high` (fractions).
+    """
+    order = table.sort_values("accuracy", ascending=False)["run"].tolist()
+    base = alt.Chart(table).encode(
+        y=alt.Y("run:N", sort=order, title=None, axis=alt.Axis(labelLimit=240)),
+        color=_norm_colour(legend=False),
+        tooltip=[
+            alt.Tooltip("run:N", title="run"),
+            alt.Tooltip("accuracy:Q", title="test accuracy", format=".2%"),
+            alt.Tooltip("low:Q", title="95 % interval from", format=".2%"),
+            alt.Tooltip("high:Q", title="to", format=".2%"),
+        ],
+    )
+    scale = alt.Scale(zero=False, padding=12, nice=True)
+    axis = alt.Axis(format=".0%", title="test accuracy", grid=True)
+    lines = base.mark_rule(strokeWidth=3, opacity=0.55).encode(x=alt.X("low:Q", scale=scale, axis=axis), x2="high:Q")
+    dots = base.mark_point(size=130, filled=True, opacity=1).encode(x=alt.X("accuracy:Q", scale=scale))
+    text = base.mark_text(dy=-13, fontWeight="bold").encode(x="accuracy:Q", text=alt.Text("accuracy:Q", format=".1%"))
+    return (lines + dots + text).properties(height=max(140, 44 * len(table)))
+
+
+def curves_chart(history: pd.DataFrame, metric: str, title: str, axis: str) -> alt.HConcatChart:
+    """One metric over the training, one line per run, train on the left and val on the right with one scale.
+
+    Columns: `run`, `norm`, `epoch`, `seconds`, `train_<metric>`, `val_<metric>`; `axis` is `epoch` or `seconds`.
+    """
+    long = history.melt(
+        ["run", "norm", "epoch", "seconds"], [f"train_{metric}", f"val_{metric}"], var_name="split", value_name="value"
+    )
+    long["split"] = long["split"].str.removesuffix(f"_{metric}")
+    names = history.drop_duplicates("run").set_index("run")["norm"]
+    hover = alt.selection_point(fields=["run"], on="pointerover", empty=True, clear="pointerout")
+    x_title = "epoch" if axis == "epoch" else "training time in seconds"
+    percent = ".0%" if metric != "loss" else ".2f"
+    colour = alt.Color(
+        "run:N",
+        title=None,
+        sort=list(names.index),
+        scale=alt.Scale(domain=list(names.index), range=[NORM_COLOURS[norm] for norm in names]),
+        legend=alt.Legend(orient="top", columns=4, labelLimit=220, symbolStrokeWidth=4, symbolType="stroke"),
+    )
+    bounds = [float(long["value"].min()), float(long["value"].max())]
+
+    def one(split: str, heading: str) -> alt.Chart:
+        return (
+            alt.Chart(long[long["split"] == split], title=heading)
+            .mark_line(strokeWidth=2, point=alt.OverlayMarkDef(size=14))
+            .encode(
+                x=alt.X(f"{axis}:Q", title=x_title, axis=alt.Axis(tickMinStep=1)),
+                y=alt.Y("value:Q", title=title, scale=alt.Scale(domain=bounds, zero=False), axis=alt.Axis(format=percent)),
+                color=colour,
+                opacity=alt.condition(hover, alt.value(1), alt.value(0.15)),
+                tooltip=[
+                    alt.Tooltip("run:N", title="run"),
+                    alt.Tooltip("epoch:Q", title="epoch"),
+                    alt.Tooltip("seconds:Q", title="seconds", format=".0f"),
+                    alt.Tooltip("value:Q", title=f"{split} {title}", format=".2%" if metric != "loss" else ".3f"),
+                ],
+            )
+            .add_params(hover)
+            .properties(height=340)
+        )
+
+    return one("train", "Train (augmented images)"), one("val", "Validation")  # type: ignore[return-value]
+
+
+def probability_chart(table: pd.DataFrame) -> alt.Chart:
+    """Probability of each class, one row of bars per class, one bar per norm. Columns: `run`, `norm`, `class`, `probability`."""
+    return (
+        alt.Chart(table)
+        .mark_bar()
+        .encode(
+            x=alt.X("probability:Q", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format=".0%"), title="probability"),
+            y=alt.Y("run:N", sort=None, title=None),
+            row=alt.Row("class:N", sort=None, title=None),
+            color=_norm_colour(legend=False),
+        )
+    )
+
+
+def _norm_colour(legend: bool) -> alt.Color:
+    return alt.Color(
+        "norm:N",
+        scale=alt.Scale(domain=list(NORM_COLOURS), range=list(NORM_COLOURS.values())),
+        legend=alt.Legend(title="norm") if legend else None,
+    )

@@ -1,0 +1,81 @@
+"""AUGMENTATIONS: name -> function of a whole batch. Images (N, 3, H, W) in, the same shape and dtype out.
+
+Each draws what it needs from the generator it is given, so that a seed and an epoch fix every picture.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Generator, Tensor
+
+Augmentation = Callable[[Tensor, Generator], Tensor]
+
+
+def flip_horizontal(images: Tensor, generator: Generator) -> Tensor:
+    """Mirrors each image left to right with probability 1/2."""
+    return torch.where(_coin(images, generator), images.flip(3), images)
+
+
+def flip_vertical(images: Tensor, generator: Generator) -> Tensor:
+    """Mirrors each image top to bottom with probability 1/2."""
+    return torch.where(_coin(images, generator), images.flip(2), images)
+
+
+def transpose(images: Tensor, generator: Generator) -> Tensor:
+    """Swaps rows and columns of each square image with probability 1/2; with both flips, any quarter turn."""
+    if images.shape[2] != images.shape[3]:
+        raise ValueError(f"transpose wants square images; got {tuple(images.shape)}. Leave it out of the augmentations")
+    return torch.where(_coin(images, generator), images.transpose(2, 3), images)
+
+
+def shift(images: Tensor, generator: Generator) -> Tensor:
+    """Moves each image by up to 1/8 of its sides in both directions, mirroring the border (4 pixels at 32x32)."""
+    n, _, height, width = images.shape
+    rows = _moved(height, n, images.device, generator)  # (N, H)
+    columns = _moved(width, n, images.device, generator)  # (N, W)
+    image = torch.arange(n, device=images.device).view(n, 1, 1)
+    return images.permute(0, 2, 3, 1)[image, rows.unsqueeze(2), columns.unsqueeze(1)].permute(0, 3, 1, 2)
+
+
+def cutout(images: Tensor, generator: Generator) -> Tensor:
+    """Blackens one square of a quarter of each side at a random place (DeVries and Taylor 2017, arXiv 1708.04552)."""
+    n, _, height, width = images.shape
+    inside = _within(height, n, images.device, generator).unsqueeze(2) & _within(
+        width, n, images.device, generator
+    ).unsqueeze(1)
+    return images.masked_fill(inside.unsqueeze(1), 0)
+
+
+def brightness(images: Tensor, generator: Generator) -> Tensor:
+    """Multiplies each image by a factor drawn from 0.8 to 1.2."""
+    factor = 0.8 + 0.4 * torch.rand(len(images), 1, 1, 1, generator=generator)
+    return (images * factor.to(images.device)).clamp_(0, 255).to(images.dtype)
+
+
+AUGMENTATIONS: dict[str, Augmentation] = {
+    "flip_horizontal": flip_horizontal,
+    "flip_vertical": flip_vertical,
+    "transpose": transpose,
+    "shift": shift,
+    "cutout": cutout,
+    "brightness": brightness,
+}
+
+
+def _coin(images: Tensor, generator: Generator) -> Tensor:
+    heads = torch.rand(len(images), 1, 1, 1, generator=generator) < 0.5
+    return heads.to(images.device)
+
+
+def _moved(side: int, n: int, device: torch.device, generator: Generator) -> Tensor:
+    """Which row each row of N moved images comes from, (N, side); beyond the border it counts back."""
+    reach = side // 8
+    offsets = torch.randint(-reach, reach + 1, (n, 1), generator=generator).to(device)
+    source = (torch.arange(side, device=device) + offsets).abs()
+    return torch.where(source < side, source, 2 * (side - 1) - source)
+
+
+def _within(side: int, n: int, device: torch.device, generator: Generator) -> Tensor:
+    """Which rows lie in a span of a quarter of the side around a random centre, (N, side) bool."""
+    centre = torch.randint(0, side, (n, 1), generator=generator).to(device)
+    return (torch.arange(side, device=device) - centre).abs() < side // 8

@@ -1,0 +1,322 @@
+"""The solver: everything that happens between an untrained model and the weights a run stores (study D)."""
+
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer, lr_scheduler
+from tqdm import tqdm
+
+from explorer.datasets import Split
+from explorer.metrics import Metrics, compute_metrics, metrics_from_predicted
+from explorer.runs import HISTORY_COLUMNS, HISTORY_METRICS, InputSpec, predict
+from train.augment import AUGMENTATIONS
+from train.recipes import Recipe
+
+LOSSES: dict[str, Callable[..., nn.Module]] = {
+    "cross_entropy": nn.CrossEntropyLoss,
+    "multi_margin": nn.MultiMarginLoss,
+}
+OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
+    "sgd": torch.optim.SGD,
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "rmsprop": torch.optim.RMSprop,
+}
+
+
+def _one_cycle(optimizer: Optimizer, steps: int, steps_per_epoch: int, **arguments: Any) -> lr_scheduler.LRScheduler:
+    """Up to the learning rate and down to nothing over the whole training (Smith 2018, arXiv 1708.07120)."""
+    peak = [group["lr"] for group in optimizer.param_groups]
+    return lr_scheduler.OneCycleLR(optimizer, peak, total_steps=steps + 1, **arguments)
+
+
+def _cosine(optimizer: Optimizer, steps: int, steps_per_epoch: int, **arguments: Any) -> lr_scheduler.LRScheduler:
+    """From the learning rate down to nothing along half a cosine (Loshchilov and Hutter 2017, arXiv 1608.03983)."""
+    return lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps, **arguments)
+
+
+def _step(
+    optimizer: Optimizer, steps: int, steps_per_epoch: int, *, every: int = 10, gamma: float = 0.1
+) -> lr_scheduler.LRScheduler:
+    """Times `gamma` every `every` epochs."""
+    return lr_scheduler.StepLR(optimizer, step_size=every * steps_per_epoch, gamma=gamma)
+
+
+def _constant(optimizer: Optimizer, steps: int, steps_per_epoch: int) -> lr_scheduler.LRScheduler:
+    """The learning rate as it is."""
+    return lr_scheduler.ConstantLR(optimizer, factor=1.0)
+
+
+# name -> schedule(optimizer, steps, steps_per_epoch, **arguments); every schedule is stepped once a batch
+SCHEDULERS: dict[str, Callable[..., lr_scheduler.LRScheduler]] = {
+    "one_cycle": _one_cycle,
+    "cosine": _cosine,
+    "step": _step,
+    "constant": _constant,
+}
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
+
+
+class TrainingDiverged(Exception):
+    """The loss is no longer finite; the message says when and what to change."""
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best validation epoch so far: the highest accuracy, of equal ones the lowest loss."""
+
+    epoch: int
+    accuracy: float
+    loss: float
+    weights: Mapping[str, Tensor]
+
+
+class Solver:
+    """Trains a model on one split, validates it on another after each epoch and keeps the best epoch's weights.
+
+    Loss, optimizer, schedule and augmentations come by name from the recipe. Every random choice of an epoch follows
+    from the seed and the epoch's number, so a solver that was saved and loaded goes on exactly as if it had never
+    stopped.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        train: Split,
+        val: Split,
+        input: InputSpec,
+        recipe: Recipe,
+        *,
+        seed: int = 0,
+        device: str = "cpu",
+    ):
+        self.model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.train_split, self.val_split, self.input = train, val, input
+        self.recipe, self.seed, self.device = recipe, seed, torch.device(device)
+        self.class_count = int(train.labels.max()) + 1
+        # batches are made equal in size: a last batch of one image has no variance to normalise by
+        self.steps_per_epoch = max(1, len(train.labels) // recipe.batch_size)
+        self.loss = build_by_name("loss", LOSSES, recipe.loss, **recipe.loss_arguments)
+        self.optimizer = build_by_name(
+            "optimizer",
+            OPTIMIZERS,
+            recipe.optimizer,
+            parameter_groups(model, recipe.weight_decay),
+            lr=recipe.learning_rate,
+            **recipe.optimizer_arguments,
+        )
+        self.scheduler = build_by_name(
+            "scheduler",
+            SCHEDULERS,
+            recipe.scheduler,
+            self.optimizer,
+            recipe.epochs * self.steps_per_epoch,
+            self.steps_per_epoch,
+            **recipe.scheduler_arguments,
+        )
+        self.rows: list[dict[str, float]] = []
+        self.best: Best | None = None
+        self._last: dict[str, Tensor] | None = None
+
+    @property
+    def epoch(self) -> int:
+        """How many epochs are done."""
+        return len(self.rows)
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """One row an epoch, columns HISTORY_COLUMNS."""
+        return pd.DataFrame(self.rows, columns=list(HISTORY_COLUMNS))
+
+    @property
+    def seconds(self) -> float:
+        """Time spent in training and validation so far."""
+        return self.rows[-1]["seconds"] if self.rows else 0.0
+
+    def train(self, epochs: int | None = None, *, state: Path | None = None, quiet: bool = False) -> None:
+        """Trains for a number of epochs (all that the recipe still asks for), then loads the best epoch's weights.
+
+        With `state`, the whole state is saved there after each epoch.
+
+        Raises:
+            TrainingDiverged: the loss is not finite.
+        """
+        last = self.recipe.epochs if epochs is None else min(self.epoch + epochs, self.recipe.epochs)
+        if self._last is not None:
+            self.model.load_state_dict(self._last)
+        total = self.recipe.epochs * self.steps_per_epoch
+        with tqdm(total=total, initial=self.epoch * self.steps_per_epoch, unit="batch", disable=quiet) as bar:
+            while self.epoch < last:
+                self._describe(bar)
+                self._train_epoch(bar)
+                if state is not None:
+                    self.save(state)
+            self._describe(bar)
+        self._last = _copied(self.model.state_dict())
+        if self.best is not None:
+            self.model.load_state_dict(self.best.weights)
+
+    def test(self, split: Split, num_samples: int | None = None) -> float:
+        """The accuracy on a split in percent (as study D reports it), or on a random subset of `num_samples` images."""
+        chosen = torch.arange(len(split.labels))
+        if num_samples is not None:
+            if not 1 <= num_samples <= len(chosen):
+                raise ValueError(f"num_samples must be from 1 to {len(chosen)}; got {num_samples}")
+            chosen = torch.randperm(len(chosen), generator=self._generator(self.epoch))[:num_samples]
+        probabilities = predict(self.model, split.images[chosen], self.input)
+        return 100 * compute_metrics(probabilities, split.labels[chosen].numpy()).accuracy
+
+    def save(self, path: Path) -> None:
+        """Writes the whole state (weights, best weights, optimizer, schedule, history) as one safetensors file."""
+        from safetensors.torch import save_file
+
+        optimizer = self.optimizer.state_dict()
+        tensors = {f"model/{key}": value for key, value in (self._last or self.model.state_dict()).items()}
+        if self.best is not None:
+            tensors |= {f"best/{key}": value for key, value in self.best.weights.items()}
+        for index, state in optimizer["state"].items():
+            tensors |= {f"optimizer/{index}/{key}": value for key, value in state.items() if value is not None}
+        plain = {
+            "recipe": asdict(self.recipe),
+            "seed": self.seed,
+            "rows": self.rows,
+            "best": self.best and [self.best.epoch, self.best.accuracy, self.best.loss],
+            "groups": optimizer["param_groups"],
+            "scheduler": self.scheduler.state_dict(),
+        }
+        draft = path.with_name(path.name + ".writing")
+        draft.parent.mkdir(parents=True, exist_ok=True)
+        save_file(_copied(tensors), draft, metadata={"state": json.dumps(plain)})
+        os.replace(draft, path)
+
+    def load(self, path: Path) -> None:
+        """Goes back to a saved state. Raises ValueError when it was saved with another recipe or seed."""
+        from safetensors import safe_open
+
+        with safe_open(path, framework="pt") as file:
+            plain = json.loads(file.metadata()["state"])
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
+        if (plain["recipe"], plain["seed"]) != (_as_json(asdict(self.recipe)), self.seed):
+            raise ValueError(f"{path} was saved with another recipe or seed; delete it to start anew")
+        self._last = None
+        self.model.load_state_dict(_below("model/", tensors))
+        self.rows = plain["rows"]
+        self.best = Best(*plain["best"], _below("best/", tensors)) if plain["best"] else None
+        states: dict[int, dict[str, Tensor]] = {}
+        for key, value in _below("optimizer/", tensors).items():
+            index, _, name = key.partition("/")
+            states.setdefault(int(index), {})[name] = value
+        self.optimizer.load_state_dict({"state": states, "param_groups": plain["groups"]})
+        self.scheduler.load_state_dict(plain["scheduler"])
+
+    def _train_epoch(self, bar: tqdm) -> None:
+        start, rate = time.perf_counter(), self.optimizer.param_groups[0]["lr"]
+        train = self._fit_epoch(bar)
+        val = self._validate()
+        row = {"epoch": self.epoch + 1, "learning_rate": rate}
+        for split, metrics in (("train", train), ("val", val)):
+            row |= {f"{split}_{key}": getattr(metrics, key) for key in HISTORY_METRICS}
+        row["seconds"] = self.seconds + time.perf_counter() - start
+        self.rows.append(row)
+        if self.best is None or (val.accuracy, -val.loss) > (self.best.accuracy, -self.best.loss):
+            self.best = Best(self.epoch, val.accuracy, val.loss, _copied(self.model.state_dict()))
+
+    def _fit_epoch(self, bar: tqdm) -> Metrics:
+        """One pass over the training images; the metrics are of the augmented images as they went by."""
+        generator = self._generator(self.epoch)
+        torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))  # for dropout
+        order = torch.randperm(len(self.train_split.labels), generator=generator)
+        predicted, losses = [], []
+        self.model.train()
+        for chosen in order.tensor_split(self.steps_per_epoch):
+            labels = self.train_split.labels[chosen].to(self.device)
+            images = self._augmented(self.train_split.images[chosen].to(self.device), generator)
+            with self._autocast():
+                logits = self.model(self.input.normalise(images).contiguous(memory_format=torch.channels_last))
+            loss = self.loss(logits.float(), labels)
+            self.optimizer.zero_grad()
+            loss.backward()
+            self.optimizer.step()
+            self.scheduler.step()
+            predicted.append(logits.detach().argmax(1))
+            losses.append(loss.detach() * len(chosen))
+            bar.update()
+        return self._metrics(torch.cat(predicted), self.train_split.labels[order], torch.stack(losses).sum().item())
+
+    @torch.no_grad()
+    def _validate(self) -> Metrics:
+        self.model.eval()
+        logits = []
+        for images in self.val_split.images.split(256):
+            with self._autocast():
+                inputs = self.input.normalise(images.to(self.device)).contiguous(memory_format=torch.channels_last)
+                logits.append(self.model(inputs).float())
+        labels = self.val_split.labels
+        loss = nn.functional.cross_entropy(torch.cat(logits).cpu(), labels, reduction="sum").item()
+        return self._metrics(torch.cat(logits).argmax(1), labels, loss)
+
+    def _metrics(self, predicted: Tensor, labels: Tensor, loss_sum: float) -> Metrics:
+        if not math.isfinite(loss_sum):
+            raise TrainingDiverged(
+                f"the loss is not finite in epoch {self.epoch + 1}; lower the learning rate "
+                f"(it is {self.recipe.learning_rate:g}) or use --precision fp32"
+            )
+        return metrics_from_predicted(predicted.cpu().numpy(), labels.numpy(), self.class_count, loss_sum / len(labels))
+
+    def _augmented(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        for name in self.recipe.augmentations:
+            images = AUGMENTATIONS[name](images, generator)
+        return images
+
+    def _autocast(self) -> torch.autocast:
+        dtype = PRECISIONS[self.recipe.precision]
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=dtype is torch.bfloat16)
+
+    def _generator(self, epoch: int) -> torch.Generator:
+        return torch.Generator().manual_seed(int(np.random.SeedSequence([self.seed, epoch]).generate_state(1)[0]))
+
+    def _describe(self, bar: tqdm) -> None:
+        bar.set_description(f"epoch {min(self.epoch + 1, self.recipe.epochs)}/{self.recipe.epochs}")
+        if self.rows:
+            bar.set_postfix_str(f"val accuracy {self.rows[-1]['val_accuracy']:.1%}")
+
+
+def build_by_name(
+    kind: str, registry: Mapping[str, Callable[..., Any]], name: str, *values: Any, **arguments: Any
+) -> Any:
+    """What the registry's entry of that name builds. Raises ValueError with the valid names or the wrong argument."""
+    if name not in registry:
+        raise ValueError(f"unknown {kind} {name!r}; expected one of: {', '.join(registry)}")
+    try:
+        return registry[name](*values, **arguments)
+    except TypeError as error:
+        raise ValueError(f"the {kind} {name!r} does not take these arguments: {error}") from error
+
+
+def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """The parameters in two groups: weights (two or more dimensions) decay, norm parameters and biases do not."""
+    decayed = [p for p in model.parameters() if p.ndim >= 2]
+    others = [p for p in model.parameters() if p.ndim < 2]
+    return [{"params": decayed, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
+
+
+def _copied(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {key: value.detach().clone(memory_format=torch.contiguous_format) for key, value in tensors.items()}
+
+
+def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+
+
+def _as_json(value: Any) -> Any:
+    return json.loads(json.dumps(value))
