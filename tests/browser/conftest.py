@@ -81,6 +81,7 @@ def browser() -> Iterator[Browser]:
     if executable is None:
         missing = "expected `chromium` or `chromium-browser` on the PATH, found neither; install it (apt: chromium)"
         pytest.fail(missing) if os.environ.get("CI") == "true" else pytest.skip(missing)
+    expect.set_options(timeout=15_000)  # the default 5 s is short for a first page on a busy machine
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=executable, args=CHROMIUM_ARGUMENTS)
         yield chromium
