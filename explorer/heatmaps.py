@@ -23,6 +23,7 @@ from torch.nn import functional
 from explorer.architectures.staged import StagedModel
 
 BATCH = 64  # images explained at a time, so that thousands need no more memory than this many
+FEW = 4  # images up to which all classes are cheaper as one large pass than as one pass per class
 TINY = 1e-7  # pytorch-grad-cam's guard against dividing by 0; its value shows in maps whose maximum is near it
 
 
@@ -68,14 +69,11 @@ def raw_heatmaps_all_classes(model: StagedModel, inputs: Tensor, stage: str | No
 
 
 def _raw_batch(model: StagedModel, inputs: Tensor, targets: Tensor, stage: str) -> Tensor:
-    with torch.inference_mode(False):
+    with torch.inference_mode(False), torch.enable_grad():
         activations = _activations(model, inputs, stage)
         weights = _linear_weights(model, activations, stage)
         if weights is None:
-            logits, leaf = _rest(model, activations, stage)
-            _check_classes(targets, logits.shape[1])
-            # The clone makes an ordinary tensor out of an inference tensor.
-            weights = _mean_gradient(logits.gather(1, targets.clone()[:, None]), leaf)
+            weights = _weights_by_gradient(model, activations, targets.clone(), stage)
         else:
             _check_classes(targets, len(weights))
             weights = weights[targets]
@@ -83,14 +81,13 @@ def _raw_batch(model: StagedModel, inputs: Tensor, targets: Tensor, stage: str) 
 
 
 def _raw_batch_all_classes(model: StagedModel, inputs: Tensor, stage: str) -> Tensor:
-    with torch.inference_mode(False):
+    with torch.inference_mode(False), torch.enable_grad():
         activations = _activations(model, inputs, stage)
         weights = _linear_weights(model, activations, stage)
         if weights is not None:
             return torch.einsum("kc,nchw->nkhw", weights, activations).float()
-        logits, leaf = _rest(model, activations, stage)
-        of_class = [_mean_gradient(logit, leaf) for logit in logits.unbind(1)]
-        return torch.einsum("nkc,nchw->nkhw", torch.stack(of_class, dim=1), activations).float()
+        of_all = _weights_of_few if len(inputs) <= FEW else _weights_of_many
+        return torch.einsum("nkc,nchw->nkhw", of_all(model, activations, stage), activations).float()
 
 
 def _activations(model: StagedModel, inputs: Tensor, stage: str) -> Tensor:
@@ -107,17 +104,39 @@ def _linear_weights(model: StagedModel, activations: Tensor, stage: str) -> Tens
     return weights.detach() / activations[0, 0].numel()  # the pool hands each pixel an equal share
 
 
+def _weights_of_few(model: StagedModel, activations: Tensor, stage: str) -> Tensor:
+    """The mean gradient of every logit, (N, K, C), from one pass back through K copies of each image."""
+    with torch.no_grad():
+        classes = model.forward_from(activations[:1].clone(), stage).shape[1]
+    targets = torch.arange(classes, device=activations.device).repeat(len(activations))
+    weights = _weights_by_gradient(model, activations.repeat_interleave(classes, dim=0), targets, stage)
+    return weights.unflatten(0, (-1, classes))
+
+
+def _weights_of_many(model: StagedModel, activations: Tensor, stage: str) -> Tensor:
+    """The mean gradient of every logit, (N, K, C), from one pass back per class."""
+    logits, leaf = _rest(model, activations, stage)
+    return torch.stack([_mean_gradient(logit, leaf) for logit in logits.unbind(1)], dim=1)
+
+
+def _weights_by_gradient(model: StagedModel, activations: Tensor, targets: Tensor, stage: str) -> Tensor:
+    """The mean gradient of each image's target logit, (N, C)."""
+    logits, leaf = _rest(model, activations, stage)
+    _check_classes(targets, logits.shape[1])
+    return _mean_gradient(logits.gather(1, targets[:, None])[:, 0], leaf)
+
+
 def _rest(model: StagedModel, activations: Tensor, stage: str) -> tuple[Tensor, Tensor]:
     """The logits (N, K) and the leaf (N, C, h, w) they can be differentiated by."""
-    with torch.enable_grad():
-        leaf = activations.detach().requires_grad_()
-        # The clone is what a next stage that works in place may overwrite.
-        return model.forward_from(leaf.clone(), stage), leaf
+    leaf = activations.detach().requires_grad_()
+    # The clone is what a next stage that works in place may overwrite.
+    return model.forward_from(leaf.clone(), stage), leaf
 
 
-def _mean_gradient(chosen: Tensor, leaf: Tensor) -> Tensor:
-    """The gradient of one chosen logit per image by the leaf, averaged over height and width: (N, C)."""
-    (gradient,) = torch.autograd.grad(chosen.sum(), leaf, retain_graph=True)
+def _mean_gradient(logit: Tensor, leaf: Tensor) -> Tensor:
+    """The gradient of one logit per image, (N,), by the leaf, averaged over height and width: (N, C)."""
+    # All images at once: in evaluation mode the logit of one does not depend on another.
+    (gradient,) = torch.autograd.grad(logit, leaf, torch.ones_like(logit), retain_graph=True)
     return gradient.mean(dim=(2, 3))
 
 

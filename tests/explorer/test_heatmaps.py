@@ -100,20 +100,20 @@ def assert_untouched(before: dict, model: StagedModel) -> None:
     assert before == after
 
 
-def is_a_depth_between(architecture: str) -> bool:
-    """Whether shallower and deeper networks of the same blocks are tested, so that it would only cost time."""
+def is_deep(architecture: str) -> bool:
+    """Whether it is a shallower one with more of the same blocks, so that testing it would only cost time."""
     depth = re.fullmatch(r"resnet(\d+)", architecture)
-    return depth is not None and 20 < int(depth[1]) < 110
+    return depth is not None and int(depth[1]) > 20
 
 
-TESTED = [architecture for architecture in ARCHITECTURES if not is_a_depth_between(architecture)]
-COMBINATIONS = [(each, norm) for each in TESTED for norm in NORMS if norm == "batch" or each != "resnet110"]
+TESTED = [architecture for architecture in ARCHITECTURES if not is_deep(architecture)]
 
 
 # Against pytorch-grad-cam ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("architecture", "norm"), COMBINATIONS)
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("architecture", TESTED)
 def test_equals_grad_cam_for_every_architecture_and_norm(architecture, norm):
     torch.manual_seed(0)
     model = scrambled(build_model(architecture, norm, classes=CLASSES))
@@ -179,13 +179,14 @@ def test_raw_maps_by_hand():
 
 @HEADS
 @pytest.mark.parametrize("stage", [None, "second"])
-def test_all_classes_are_each_class(stage, head):
+@pytest.mark.parametrize("images", [1, 3, 7])
+def test_all_classes_are_each_class(images, stage, head):
     model = tiny_model(head)
-    inputs = some_inputs(model)
+    inputs = some_inputs(model, images)
     together = heatmaps_all_classes(model, inputs, stage)
-    assert tuple(together.shape) == (3, CLASSES, 12, 10)
+    assert tuple(together.shape) == (images, CLASSES, 12, 10)
     for target in range(CLASSES):
-        alone = heatmaps(model, inputs, torch.full((3,), target), stage)
+        alone = heatmaps(model, inputs, torch.full((images,), target), stage)
         torch.testing.assert_close(together[:, target], alone, atol=1e-5, rtol=0)
 
 
