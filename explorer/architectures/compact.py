@@ -63,4 +63,5 @@ def compact(norm: NormFactory, classes: int, input_size: tuple[int, int], *, dro
         "stage1": ResidualStage(norm, dropout),
         "stage2": ResidualStage(norm, dropout),
     }
-    return initialise(StagedModel(stages, PoolConv(WIDE, classes), input_size))
+    model = StagedModel(stages, PoolConv(WIDE, classes), input_size)
+    return initialise(model, [module.conv1 for module in model.modules() if isinstance(module, ResidualStage)])

@@ -1,7 +1,7 @@
 """The ResNet of 6n + 2 layers for small images (He et al. 2016, arXiv 1512.03385, section 4.2; the bird study)."""
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -46,6 +46,12 @@ def residual_stage(in_channels: int, out_channels: int, blocks: int, stride: int
     return nn.Sequential(first, *(BasicBlock(out_channels, out_channels, 1, norm) for _ in range(blocks - 1)))
 
 
+def residual_model(stages: Mapping[str, nn.Module], head: nn.Module, input_size: tuple[int, int]) -> StagedModel:
+    """A staged model of basic blocks, initialised."""
+    model = StagedModel(stages, head, input_size)
+    return initialise(model, [module.conv2 for module in model.modules() if isinstance(module, BasicBlock)])
+
+
 def resnet(depth: int) -> Callable[..., StagedModel]:
     """The builder of the ResNet of `depth` = 6n + 2 layers: stem, three stages of n blocks, mean pool, linear.
 
@@ -62,7 +68,7 @@ def resnet(depth: int) -> Callable[..., StagedModel]:
             "stage2": residual_stage(WIDTHS[0], WIDTHS[1], blocks, 2, norm),
             "stage3": residual_stage(WIDTHS[1], WIDTHS[2], blocks, 2, norm),
         }
-        return initialise(StagedModel(stages, PoolLinear(WIDTHS[2], classes), input_size))
+        return residual_model(stages, PoolLinear(WIDTHS[2], classes), input_size)
 
     return build
 

@@ -1,6 +1,6 @@
 """The contract every architecture keeps: named stages in order, then a head."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -80,15 +80,20 @@ class StagedModel(nn.Module):
         return found
 
 
-def initialise(model: StagedModel) -> StagedModel:
-    """The same model with convs drawn so that ReLUs keep the variance of activations, and conv biases at zero.
+def initialise(model: StagedModel, branch_ends: Sequence[nn.Conv2d] = ()) -> StagedModel:
+    """The same model with convs drawn so that ReLUs keep the size of activations, and conv biases at zero.
 
-    That lets deep models train without any norm (He et al. 2015, arXiv 1502.01852). Linear layers keep PyTorch's draw,
-    which is smaller, so that the first logits are small.
+    `branch_ends` are the last convs of the residual branches; they start smaller by the root of their number, so that
+    the sum of all branches stays as large as the shortcut. That lets deep models train without any norm, and a norm
+    after the conv takes the factor out again (He et al. 2015, arXiv 1502.01852; Zhang et al. 2019, arXiv 1901.09321).
+    Linear layers keep PyTorch's draw, which is smaller, so that the first logits are small.
     """
     for module in model.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu")
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
+    with torch.no_grad():
+        for conv in branch_ends:
+            conv.weight /= len(branch_ends) ** 0.5
     return model

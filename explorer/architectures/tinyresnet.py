@@ -1,7 +1,7 @@
 """A residual net of at most 50,000 learnable parameters (at 10 classes with batch norm; the training assignment)."""
 
-from explorer.architectures.resnet import residual_stage, stem
-from explorer.architectures.staged import NormFactory, PoolLinear, StagedModel, initialise
+from explorer.architectures.resnet import residual_model, residual_stage, stem
+from explorer.architectures.staged import NormFactory, PoolLinear, StagedModel
 
 WIDTHS = (16, 24, 28)
 BLOCKS = (3, 2, 1)
@@ -14,4 +14,4 @@ def tinyresnet(norm: NormFactory, classes: int, input_size: tuple[int, int]) -> 
     for number, (width, blocks) in enumerate(zip(WIDTHS, BLOCKS, strict=True), start=1):
         stages[f"stage{number}"] = residual_stage(before, width, blocks, 1 if number == 1 else 2, norm)
         before = width
-    return initialise(StagedModel(stages, PoolLinear(before, classes), input_size))
+    return residual_model(stages, PoolLinear(before, classes), input_size)

@@ -176,7 +176,28 @@ def test_basic_block_is_its_definition() -> None:
 @pytest.mark.parametrize("architecture", FAMILIES)
 def test_first_logits_are_small_enough_to_train_from(architecture: str, norm: str) -> None:
     with torch.no_grad():
-        assert build(architecture, norm)(draw(count=8)).abs().max() < 30
+        assert build(architecture, norm)(draw(count=8)).abs().max() < 10
+
+
+@pytest.mark.parametrize("architecture", FAMILIES)
+def test_learns_without_any_norm(architecture: str) -> None:
+    model, inputs, labels = build(architecture, "none"), draw(count=10), torch.arange(10) % CLASSES
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.02, momentum=0.9)
+    losses = []
+    for _ in range(30):
+        loss = nn.functional.cross_entropy(model(inputs), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.7 * losses[0]
+
+
+def test_last_conv_of_each_residual_branch_starts_smaller_by_the_root_of_their_number() -> None:
+    block = build("resnet20").stages["stage3"][1]  # 9 blocks; both convs see 64 channels
+    torch.testing.assert_close(
+        block.conv1.weight.std() / block.conv2.weight.std(), torch.tensor(3.0), rtol=0.05, atol=0
+    )
 
 
 def test_architecture_arguments_change_the_model() -> None:
