@@ -38,8 +38,8 @@ def accuracy_chart(table: pd.DataFrame) -> alt.LayerChart:
     return (lines + dots + text).properties(height=max(140, 44 * len(table)))
 
 
-def curves_chart(history: pd.DataFrame, metric: str, title: str, axis: str) -> alt.HConcatChart:
-    """One metric over the training, one line per run, train on the left and val on the right with one scale.
+def curves_charts(history: pd.DataFrame, metric: str, title: str, axis: str) -> tuple[alt.Chart, alt.Chart]:
+    """One metric over the training, one line per run: a chart for train and one for val with the same scale.
 
     Columns: `run`, `norm`, `epoch`, `seconds`, `train_<metric>`, `val_<metric>`; `axis` is `epoch` or `seconds`.
     """
@@ -66,7 +66,9 @@ def curves_chart(history: pd.DataFrame, metric: str, title: str, axis: str) -> a
             .mark_line(strokeWidth=2, point=alt.OverlayMarkDef(size=14))
             .encode(
                 x=alt.X(f"{axis}:Q", title=x_title, axis=alt.Axis(tickMinStep=1)),
-                y=alt.Y("value:Q", title=title, scale=alt.Scale(domain=bounds, zero=False), axis=alt.Axis(format=percent)),
+                y=alt.Y(
+                    "value:Q", title=title, scale=alt.Scale(domain=bounds, zero=False), axis=alt.Axis(format=percent)
+                ),
                 color=colour,
                 opacity=alt.condition(hover, alt.value(1), alt.value(0.15)),
                 tooltip=[
@@ -80,11 +82,11 @@ def curves_chart(history: pd.DataFrame, metric: str, title: str, axis: str) -> a
             .properties(height=340)
         )
 
-    return one("train", "Train (augmented images)"), one("val", "Validation")  # type: ignore[return-value]
+    return one("train", "Train"), one("val", "Validation")
 
 
 def probability_chart(table: pd.DataFrame) -> alt.Chart:
-    """Probability of each class, one row of bars per class, one bar per norm. Columns: `run`, `norm`, `class`, `probability`."""
+    """Probability of each class as bars, one per norm. Columns: `run`, `norm`, `class`, `probability`."""
     return (
         alt.Chart(table)
         .mark_bar()

@@ -17,7 +17,7 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -384,3 +384,26 @@ def _prediction_rows(split: str, predictions: Predictions) -> pd.DataFrame:
         {"split": split, "index": range(len(predictions.ids)), "image_id": predictions.ids, "label": predictions.labels}
         | columns
     )
+
+
+def labels_of(runs: Sequence[Run]) -> dict[str, str]:
+    """Run key -> a short label that is unique among the runs: the norm, and whatever else tells them apart."""
+    details = {run.key: _details(run.card) for run in runs}
+    labels = {}
+    for run in runs:
+        rivals = [details[other.key] for other in runs if other.card.norm.name == run.card.norm.name]
+        parts = [text for key, text in details[run.key].items() if any(rival[key] != text for rival in rivals)]
+        labels[run.key] = ", ".join([run.card.norm.name, *parts])
+    doubles = {label for label in labels.values() if list(labels.values()).count(label) > 1}
+    return {key: f"{label}, {key[-6:]}" if label in doubles else label for key, label in labels.items()}
+
+
+def _details(card: Card) -> dict[str, str]:
+    return {
+        "groups": f"{card.norm.arguments.get('groups')} groups",
+        "batch_size": f"batch size {card.recipe.get('batch_size')}",
+        "epochs": f"{card.recipe.get('epochs')} epochs",
+        "learning_rate": f"learning rate {card.recipe.get('learning_rate')}",
+        "size": f"{card.input.height} pixels",
+        "seed": f"seed {card.seed}",
+    }

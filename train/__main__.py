@@ -13,7 +13,7 @@ from explorer.datasets import DatasetMissing
 from explorer.norms import NORMS
 from train.augment import AUGMENTATIONS
 from train.job import Job, train_run
-from train.recipes import Recipe, recipe_for
+from train.recipes import Recipe, architecture_arguments_for, recipe_for
 from train.solver import LOSSES, OPTIMIZERS, PRECISIONS, SCHEDULERS, TrainingDiverged
 
 
@@ -102,7 +102,8 @@ def job_from(options: argparse.Namespace) -> Job:
         norm=options.norm,
         seed=options.seed,
         size=options.size,
-        architecture_arguments=dict(options.architecture_arguments or ()),
+        architecture_arguments=architecture_arguments_for(options.dataset, options.architecture)
+        | dict(options.architecture_arguments or ()),
         norm_arguments=dict(options.norm_arguments or ()),
         recipe=_recipe_from(options),
         out=options.out,
@@ -113,7 +114,7 @@ def job_from(options: argparse.Namespace) -> Job:
 
 def _recipe_from(options: argparse.Namespace) -> Recipe:
     given = {f.name: getattr(options, f.name) for f in fields(Recipe) if getattr(options, f.name) is not None}
-    start = recipe_for(options.dataset, options.architecture)
+    start = recipe_for(options.dataset)
     if "augmentations" in given:
         given["augmentations"] = tuple(name for name in given["augmentations"].split(",") if name != "none")
     for kind in ("loss", "optimizer", "scheduler"):

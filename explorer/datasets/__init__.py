@@ -36,7 +36,7 @@ def load_dataset(
 
     Args:
         name: one of DATASETS, with a folder's path for PATH.
-        size: 1 to 1024 pixels; by default 96 for elpv, 32 for cifar10, 64 for a folder.
+        size: 1 to 1024 pixels; by default 128 for elpv, 32 for cifar10, 64 for a folder.
         data_root: where data sets' files are; by default the environment variable NORMSCOPE_DATA, else `data/`.
         cache_root: where decoded images are kept; by default the environment variable NORMSCOPE_CACHE, else `.cache/`.
         download: whether the files may be fetched from the internet when they are missing (cifar10 only).

@@ -13,7 +13,7 @@ from explorer.datasets.splitting import complete_splits
 
 CLASSES = ("functional mono", "functional poly", "defective mono", "defective poly")
 DEFECTIVE_FROM = 0.5
-DEFAULT_SIZE = 96
+DEFAULT_SIZE = 128
 
 
 def load_elpv(request: Request) -> Dataset:

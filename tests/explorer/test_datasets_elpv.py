@@ -33,10 +33,10 @@ def test_counts_per_class_are_60_15_25_percent(elpv: Dataset) -> None:
     assert sum(map(sum, counts.values())) == 2624
 
 
-def test_images_are_96_pixels_of_uint8(elpv: Dataset) -> None:
-    assert elpv.input_size == (96, 96)
+def test_images_are_128_pixels_of_uint8(elpv: Dataset) -> None:
+    assert elpv.input_size == (128, 128)
     for split in elpv.splits.values():
-        assert split.images.shape == (len(split.ids), 3, 96, 96)
+        assert split.images.shape == (len(split.ids), 3, 128, 128)
         assert split.images.dtype == torch.uint8
         assert split.images.is_contiguous()
         assert split.labels.dtype == torch.int64
@@ -59,7 +59,7 @@ def test_facts_and_labels_agree_with_the_label_file(elpv: Dataset) -> None:
 def test_the_pixels_are_those_of_the_photograph(elpv: Dataset) -> None:
     split = elpv.splits["test"]
     with Image.open(PACKAGE / "images" / f"{split.ids[7]}.png") as photograph:
-        block_means = np.asarray(photograph.resize((96, 96), Image.Resampling.BOX), dtype=float)
+        block_means = np.asarray(photograph.resize((128, 128), Image.Resampling.BOX), dtype=float)
     assert np.abs(split.images[7].numpy() - block_means).mean() < 3
     assert torch.equal(split.images[7][0], split.images[7][2])
 

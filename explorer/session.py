@@ -1,0 +1,178 @@
+"""The only caches of the app: runs, models, data sets, predictions and heatmaps. Pages ask here and compute nothing.
+
+What is large lives in `cache_resource` and is never changed; keys are names and file times, never arrays.
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+
+from explorer.datasets import Dataset, DatasetMissing, Split, load_dataset
+from explorer.runs import Predictions, Problem, Run, labels_of, list_runs, predict
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from explorer.architectures import StagedModel
+
+CHECKPOINTS = Path(os.environ.get("NORMSCOPE_CHECKPOINTS") or Path(__file__).parents[1] / "checkpoints")
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The runs of the chosen data set and architecture, with the label each goes by on every page."""
+
+    runs: tuple[Run, ...]
+    labels: dict[str, str]
+
+    def run(self, label: str) -> Run:
+        return next(run for run in self.runs if self.labels[run.key] == label)
+
+    def label(self, run: Run) -> str:
+        return self.labels[run.key]
+
+
+def runs_and_problems() -> tuple[list[Run], list[Problem]]:
+    """All runs on disk as of now; a folder is read again only when one of its files has changed."""
+    files = sorted(path for path in CHECKPOINTS.glob("*/*/*") if not path.parent.name.startswith("."))
+    return _listed(tuple((str(path), path.stat().st_mtime_ns) for path in files))
+
+
+@st.cache_resource(max_entries=4, show_spinner="Reading the runs")
+def _listed(files: tuple[tuple[str, int], ...]) -> tuple[list[Run], list[Problem]]:
+    return list_runs(CHECKPOINTS)
+
+
+def selection() -> Selection:
+    """The runs that the selectors beside every page choose."""
+    runs, _ = runs_and_problems()
+    chosen = tuple(
+        run
+        for run in runs
+        if (run.card.dataset.name, run.card.architecture.name)
+        == (st.session_state.get("dataset"), st.session_state.get("architecture"))
+    )
+    return Selection(chosen, labels_of(chosen))
+
+
+def model(run: Run) -> "StagedModel":
+    """The trained model of a run, in evaluation mode, shared by all sessions."""
+    return _model(str(run.path), _stamp(run), run)
+
+
+@st.cache_resource(max_entries=24, show_spinner="Loading the model")
+def _model(path: str, stamp: int, _run: Run) -> "StagedModel":
+    import torch
+
+    torch.set_num_threads(1)  # sessions run side by side; more threads only wait for each other
+    return _run.load_model()
+
+
+def dataset(run: Run) -> Dataset:
+    """The data set a run was trained on, at the run's image size. Raises DatasetMissing, ValueError."""
+    return _dataset(run.card.dataset.name, run.card.input.height)
+
+
+@st.cache_resource(max_entries=3, show_spinner="Reading the images")
+def _dataset(name: str, size: int) -> Dataset:
+    return load_dataset(name, size=size)
+
+
+def images_of(run: Run) -> Split | None:
+    """The test images of a run, or None after a line that says how to get them."""
+    try:
+        found = dataset(run)
+    except (DatasetMissing, ValueError) as error:
+        st.info(f"The pictures are not on this machine. {error}", icon=":material/image_not_supported:")
+        return None
+    if found.classes != run.card.classes:
+        st.warning(
+            f"The data set here has the classes {', '.join(found.classes)}; the run was trained on "
+            f"{', '.join(run.card.classes)}. Train the run again."
+        )
+        return None
+    return found.splits["test"]
+
+
+def predictions(run: Run) -> Predictions:
+    """What a run says of the test images that are here: stored with the run, or predicted anew when they differ."""
+    try:
+        found = dataset(run)
+    except (DatasetMissing, ValueError):
+        return _stored(str(run.path), _stamp(run), run)
+    if found.fingerprint == run.card.dataset.fingerprint or found.classes != run.card.classes:
+        return _stored(str(run.path), _stamp(run), run)
+    return _predicted(str(run.path), _stamp(run), found.fingerprint, run)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _stored(path: str, stamp: int, _run: Run) -> Predictions:
+    return _run.predictions("test")
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _predicted(path: str, stamp: int, fingerprint: str, _run: Run) -> Predictions:
+    """The predictions on images that differ from those the run was measured on, with a progress bar in the page."""
+    split = dataset(_run).splits["test"]
+    bar = st.progress(0.0, f"These are other images than {_run.path.name} was tested on: predicting anew")
+    found = predict(model(_run), split.images, _run.card.input, progress=lambda done, total: bar.progress(done / total))
+    bar.empty()
+    return Predictions(split.ids, split.labels.numpy(), found)
+
+
+def heatmaps(run: Run, chosen: Sequence[int], targets: Sequence[int], stage: str | None = None) -> "Tensor":
+    """Heatmaps (N, H, W) in [0, 1] of chosen test images, each for its target class."""
+    return _heatmaps(str(run.path), _stamp(run), tuple(chosen), tuple(targets), stage, run)
+
+
+@st.cache_resource(max_entries=256, show_spinner="Looking where the model looks")
+def _heatmaps(
+    path: str, stamp: int, chosen: tuple[int, ...], targets: tuple[int, ...], stage: str | None, _run: Run
+) -> "Tensor":
+    import torch
+
+    from explorer.heatmaps import heatmaps
+
+    images = dataset(_run).splits["test"].images[list(chosen)]
+    return heatmaps(model(_run), _run.card.input.normalise(images), torch.tensor(targets), stage)
+
+
+@dataclass(frozen=True)
+class Explained:
+    """What one run says of one image, and where it looks for a target class."""
+
+    label: str
+    norm: str
+    probabilities: np.ndarray
+    predicted: int
+    target: int
+    heatmap: "Tensor"
+    blank: str | None
+
+
+def explain(chosen: Selection, image: "Tensor", target: int | None) -> list[Explained]:
+    """What each run says of a uint8 image (3, H, W), with the heatmap of a class or, without, of the predicted one."""
+    return [_explain(chosen.label(run), run, image, target) for run in chosen.runs]
+
+
+def _explain(label: str, run: Run, image: "Tensor", target: int | None) -> Explained:
+    import torch
+
+    from explorer.heatmaps import explain_blank, raw_heatmaps, scale_each
+
+    network, size = model(run), (run.card.input.height, run.card.input.width)
+    probabilities = predict(network, image[None], run.card.input)[0]
+    predicted = int(probabilities.argmax())
+    shown = predicted if target is None else target
+    raw = raw_heatmaps(network, run.card.input.normalise(image[None]), torch.tensor([shown]))
+    heatmap = scale_each(raw, size)[0]
+    return Explained(label, run.card.norm.name, probabilities, predicted, shown, heatmap, explain_blank(raw[0]))
+
+
+def _stamp(run: Run) -> int:
+    return (run.path / "card.json").stat().st_mtime_ns
