@@ -9,7 +9,8 @@ from explorer.session import CHECKPOINTS, runs_and_problems
 PAGES = Path(__file__).parent / "explorer" / "pages"
 TRAIN = "python -m train --dataset elpv --architecture resnet14 --norm group"
 
-st.set_page_config(page_title="Normscope", page_icon=":material/frame_inspect:", layout="wide")
+st.set_page_config(page_title="Normscope", page_icon="🔎", layout="wide")
+st.logo(PAGES / "logo.svg", size="large")
 
 
 def select_runs() -> None:

@@ -1,7 +1,10 @@
-"""DataFrame -> alt.Chart. One fixed colour per norm, from the palette of Okabe and Ito that colour-blind people can read."""
+"""DataFrame -> alt.Chart. One fixed colour per norm, from Okabe and Ito's palette for colour-blind people."""
 
 import altair as alt
+import numpy as np
 import pandas as pd
+
+Chart = alt.Chart | alt.LayerChart | alt.FacetChart
 
 NORM_COLOURS = {
     "none": "#7F7F7F",
@@ -14,7 +17,7 @@ NORM_COLOURS = {
 }
 
 
-def accuracy_chart(table: pd.DataFrame) -> alt.LayerChart:
+def accuracy_chart(table: pd.DataFrame) -> Chart:
     """Test accuracy per run as a dot with its 95 % interval, best first.
 
     Columns: `run`, `norm`, `accuracy`, `low`, `high` (fractions).
@@ -31,11 +34,11 @@ def accuracy_chart(table: pd.DataFrame) -> alt.LayerChart:
         ],
     )
     scale = alt.Scale(zero=False, padding=12, nice=True)
-    axis = alt.Axis(format=".0%", title="test accuracy", grid=True)
+    axis = alt.Axis(format=".0%", title="test accuracy", grid=True, tickCount=8)
     lines = base.mark_rule(strokeWidth=3, opacity=0.55).encode(x=alt.X("low:Q", scale=scale, axis=axis), x2="high:Q")
     dots = base.mark_point(size=130, filled=True, opacity=1).encode(x=alt.X("accuracy:Q", scale=scale))
     text = base.mark_text(dy=-13, fontWeight="bold").encode(x="accuracy:Q", text=alt.Text("accuracy:Q", format=".1%"))
-    return (lines + dots + text).properties(height=max(140, 44 * len(table)))
+    return (lines + dots + text).properties(height=alt.Step(44))
 
 
 def curves_charts(history: pd.DataFrame, metric: str, title: str, axis: str) -> tuple[alt.Chart, alt.Chart]:
@@ -58,14 +61,16 @@ def curves_charts(history: pd.DataFrame, metric: str, title: str, axis: str) -> 
         scale=alt.Scale(domain=list(names.index), range=[NORM_COLOURS[norm] for norm in names]),
         legend=alt.Legend(orient="top", columns=4, labelLimit=220, symbolStrokeWidth=4, symbolType="stroke"),
     )
-    bounds = [float(long["value"].min()), float(long["value"].max())]
+    low, high = np.nanmin(long["value"]), np.nanmax(long["value"])
+    margin = max(0.02, 0.04 * (high - low))
+    bounds = [low - margin, high + margin]
 
     def one(split: str, heading: str) -> alt.Chart:
         return (
             alt.Chart(long[long["split"] == split], title=heading)
             .mark_line(strokeWidth=2, point=alt.OverlayMarkDef(size=14))
             .encode(
-                x=alt.X(f"{axis}:Q", title=x_title, axis=alt.Axis(tickMinStep=1)),
+                x=alt.X(f"{axis}:Q", title=x_title, axis=alt.Axis(tickMinStep=1, format="d")),
                 y=alt.Y(
                     "value:Q", title=title, scale=alt.Scale(domain=bounds, zero=False), axis=alt.Axis(format=percent)
                 ),
@@ -85,18 +90,25 @@ def curves_charts(history: pd.DataFrame, metric: str, title: str, axis: str) -> 
     return one("train", "Train"), one("val", "Validation")
 
 
-def probability_chart(table: pd.DataFrame) -> alt.Chart:
-    """Probability of each class as bars, one per norm. Columns: `run`, `norm`, `class`, `probability`."""
-    return (
-        alt.Chart(table)
-        .mark_bar()
-        .encode(
-            x=alt.X("probability:Q", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format=".0%"), title="probability"),
-            y=alt.Y("run:N", sort=None, title=None),
-            row=alt.Row("class:N", sort=None, title=None),
-            color=_norm_colour(legend=False),
-        )
+def probability_chart(table: pd.DataFrame) -> Chart:
+    """The probability of each class (column) by each run (row). Columns: `run`, `class`, `probability`."""
+    base = alt.Chart(table).encode(
+        x=alt.X("class:N", sort=None, title=None, axis=alt.Axis(orient="top", labelAngle=0, labelLimit=130)),
+        y=alt.Y("run:N", sort=None, title=None, axis=alt.Axis(labelLimit=240)),
     )
+    cells = base.mark_rect(cornerRadius=3).encode(
+        color=alt.Color("probability:Q", scale=alt.Scale(scheme="blues", domain=[0, 1]), legend=None),
+        tooltip=[
+            alt.Tooltip("run:N", title="run"),
+            alt.Tooltip("class:N", title="class"),
+            alt.Tooltip("probability:Q", format=".1%"),
+        ],
+    )
+    text = base.mark_text().encode(
+        text=alt.Text("probability:Q", format=".0%"),
+        color=alt.condition("datum.probability > 0.6", alt.value("white"), alt.value("#1a2130")),
+    )
+    return (cells + text).properties(height=alt.Step(34))
 
 
 def _norm_colour(legend: bool) -> alt.Color:

@@ -20,7 +20,7 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -28,6 +28,9 @@ import torch
 from torch import Tensor, nn
 
 from explorer.metrics import Metrics
+
+if TYPE_CHECKING:
+    from explorer.architectures import StagedModel
 
 SCHEMA_VERSION = 1
 FILES = ("card.json", "weights.safetensors", "history.csv", "predictions.parquet")
@@ -197,7 +200,7 @@ class Run:
         columns = [f"probability_{k}" for k in range(len(self.card.classes))]
         return Predictions(tuple(rows["image_id"]), rows["label"].to_numpy(), rows[columns].to_numpy(dtype=np.float32))
 
-    def load_model(self) -> nn.Module:
+    def load_model(self) -> "StagedModel":
         """The trained model in eval mode, in float32, its parameters without gradients."""
         from safetensors.torch import load_file
 
@@ -241,7 +244,7 @@ class Problem:
     reason: str
 
 
-def build_model_of(card: Card) -> Any:
+def build_model_of(card: Card) -> "StagedModel":
     """The untrained model a card describes."""
     from explorer.architectures import build_model
 

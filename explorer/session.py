@@ -147,7 +147,6 @@ class Explained:
     """What one run says of one image, and where it looks for a target class."""
 
     label: str
-    norm: str
     probabilities: np.ndarray
     predicted: int
     target: int
@@ -171,7 +170,7 @@ def _explain(label: str, run: Run, image: "Tensor", target: int | None) -> Expla
     shown = predicted if target is None else target
     raw = raw_heatmaps(network, run.card.input.normalise(image[None]), torch.tensor([shown]))
     heatmap = scale_each(raw, size)[0]
-    return Explained(label, run.card.norm.name, probabilities, predicted, shown, heatmap, explain_blank(raw[0]))
+    return Explained(label, probabilities, predicted, shown, heatmap, explain_blank(raw[0]))
 
 
 def _stamp(run: Run) -> int:

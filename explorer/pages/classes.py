@@ -8,7 +8,7 @@ from explorer.pages.gallery import Tile, show_gallery
 from explorer.runs import Predictions, Run
 from explorer.session import heatmaps, images_of, predictions, selection
 
-PER_NORM = 5
+PER_NORM = 4
 
 
 def sample(found: Predictions, label: int, wrong: bool) -> np.ndarray:
@@ -40,7 +40,7 @@ def show_images(run: Run, found: Predictions, positions: np.ndarray, target: int
         pictures.png_bytes(pictures.contact_sheet(sheets, len(sheets))),
         columns=len(sheets),
         key=key,
-        tile_size=110,
+        tile_size=104,
         pixelated=run.card.input.height <= 48,
         label="Images with heatmaps",
     )
@@ -76,10 +76,13 @@ for run in chosen.runs:
     wrong = int((found.wrong & of_class).sum())
     total = int(of_class.sum())
     st.subheader(chosen.label(run), divider="gray")
-    st.caption(f"{total - wrong} of {total} recognised ({(total - wrong) / total:.0%}), {wrong} missed")
     for column, is_wrong in zip(st.columns(2, gap="medium"), (False, True), strict=True):
         with column:
-            st.markdown("**Missed**" if is_wrong else "**Recognised**")
+            st.markdown(
+                f"**{wrong} missed**"
+                if is_wrong
+                else f"**{total - wrong} of {total} recognised** ({1 - wrong / total:.0%})"
+            )
             positions = sample(found, label, is_wrong)
             if len(positions):
                 show_images(run, found, positions, target, key=f"{run.key}-{is_wrong}")

@@ -73,7 +73,7 @@ def show_grid(run: Run, found: Predictions, positions: np.ndarray, with_heatmaps
         pictures.png_bytes(pictures.contact_sheet(sheets, columns)),
         columns=columns,
         key="failures",
-        tile_size=150,
+        tile_size=132,
         selected=st.query_params.get("image"),
         pixelated=run.card.input.height <= 48,
         label="Misclassified test images",
@@ -110,7 +110,7 @@ def show_image(run: Run, image: str) -> None:
     for column, pixels, caption in zip(st.columns(3), sheets, captions, strict=True):
         column.image(pictures.enlarge(pixels, 384), output_format="PNG", width="stretch", alt=caption)
         column.markdown(caption)
-    facts = {name: value for name, value in split.facts.iloc[position].items()}
+    facts = dict(split.facts.iloc[position].items())
     details = {"image": image, "norm": run.card.norm.name, "stage": model_stage(run), **facts}
     st.caption(
         " · ".join(

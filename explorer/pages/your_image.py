@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 PREDICTED = "the class each norm predicts"
 SAMPLES = 12
-LIMITS = "PNG, JPEG or WEBP, up to 20 MB and 40 megapixels. It is read on this computer and not kept."
+LIMITS = "PNG, JPEG or WEBP, up to 20 MB and 40 megapixels. It is read where this app runs and not kept."
 
 
 def read_upload(file: "UploadedFile") -> "Tensor | None":
@@ -31,8 +31,8 @@ def read_upload(file: "UploadedFile") -> "Tensor | None":
 
 def choose_image() -> "Tensor | None":
     """The uploaded image or the chosen sample, uint8 (3, H, W)."""
-    left, right = st.columns(2)
-    file = left.file_uploader("Your image", type=["png", "jpg", "jpeg", "webp"], key="upload", help=LIMITS)
+    left, right = st.columns(2, gap="medium")
+    file = left.file_uploader("Your image", type=["png", "jpg", "jpeg", "webp"], key="upload")
     left.caption(LIMITS)
     split = images_of(chosen.runs[0])
     if split is None:
@@ -85,7 +85,7 @@ else:
     st.subheader("How sure each norm is")
     table = pd.DataFrame(
         [
-            {"run": one.label, "norm": one.norm, "class": name, "probability": float(p)}
+            {"run": one.label, "class": name, "probability": float(p)}
             for one in found
             for name, p in zip(classes, one.probabilities, strict=True)
         ]
