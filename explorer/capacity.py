@@ -2,6 +2,7 @@
 
 import copy
 import math
+from dataclasses import dataclass
 
 import pandas as pd
 import torch
@@ -11,6 +12,7 @@ from torchinfo.layer_info import LayerInfo
 
 from explorer.architectures.staged import StagedModel
 
+BYTES = 4  # of a float32, in which models are kept and measured
 COLUMNS = ("name", "kind", "output_shape", "formula", "parameters", "buffers", "macs")
 
 
@@ -21,12 +23,27 @@ def layer_table(model: StagedModel) -> pd.DataFrame:
     `parameters`), `parameters` (learnable numbers), `buffers` (numbers kept but not learned: running statistics),
     `macs`. Identities are left out. The model is not touched: a copy of it runs.
     """
-    twin = copy.deepcopy(model)
-    names = {id(module): name for name, module in twin.named_modules()}
-    inputs = torch.zeros(1, 3, *model.input_size, device=next(model.parameters()).device)
-    summary = torchinfo.summary(twin, input_data=inputs, verbose=0, mode="eval")
-    leaves = [info for info in summary.summary_list if info.is_leaf_layer and not isinstance(info.module, nn.Identity)]
-    return pd.DataFrame([_row(names[id(info.module)], info) for info in leaves], columns=list(COLUMNS))
+    return pd.DataFrame([_row(name, info) for name, info in _leaves(model)], columns=list(COLUMNS))
+
+
+@dataclass(frozen=True)
+class MemorySizes:
+    """What one image takes in memory on its way through a model, in MB (10^6 bytes) of float32."""
+
+    input: float
+    activations: float  # the outputs of all layers, which training keeps for the backward pass
+    parameters: float
+
+    @property
+    def total(self) -> float:
+        return self.input + self.activations + self.parameters
+
+
+def memory_sizes(model: StagedModel) -> MemorySizes:
+    """The sizes of a model's input, of its layers' outputs and of its parameters, for one image of its input size."""
+    outputs = sum(math.prod(info.output_size[1:]) for _, info in _leaves(model))
+    counts = (3 * math.prod(model.input_size), outputs, count_parameters(model))
+    return MemorySizes(*(count * BYTES / 1e6 for count in counts))
 
 
 def count_parameters(model: nn.Module) -> int:
@@ -50,6 +67,16 @@ def parameter_formula(layer: nn.Module) -> str:
     if len(set(shapes)) == 1 and len(shapes[0]) == 1:
         return f"{len(shapes)}*{shapes[0][0]}"
     return " + ".join("*".join(str(side) for side in reversed(shape)) for shape in shapes)
+
+
+def _leaves(model: StagedModel) -> list[tuple[str, LayerInfo]]:
+    """The layers without children, with their dotted names, in the order a copy of the model runs them."""
+    twin = copy.deepcopy(model)
+    names = {id(module): name for name, module in twin.named_modules()}
+    inputs = torch.zeros(1, 3, *model.input_size, device=next(model.parameters()).device)
+    summary = torchinfo.summary(twin, input_data=inputs, verbose=0, mode="eval")
+    leaves = [info for info in summary.summary_list if info.is_leaf_layer and not isinstance(info.module, nn.Identity)]
+    return [(names[id(info.module)], info) for info in leaves]
 
 
 def _row(name: str, info: LayerInfo) -> tuple[str, str, str, str, int, int, int]:

@@ -28,7 +28,7 @@ from explorer.runs import (
     run_name,
     write_run,
 )
-from train.recipes import Recipe
+from train.recipes import Recipe, architecture_arguments_for, recipe_for, size_for
 from train.solver import Solver
 
 LIBRARIES = ("torch", "torchvision", "numpy", "pillow", "scikit-learn")
@@ -56,6 +56,18 @@ class Job:
             complete_choice("architecture", ARCHITECTURES, self.architecture, self.architecture_arguments),
             complete_choice("norm", NORMS, self.norm, self.norm_arguments),
         )
+
+
+def default_job(dataset: str, architecture: str, norm: str) -> Job:
+    """The job that `python -m train` does for these three names: recipe, image size and arguments by the tables."""
+    return Job(
+        dataset,
+        architecture,
+        norm,
+        recipe_for(dataset, architecture),
+        size=size_for(dataset, architecture),
+        architecture_arguments=architecture_arguments_for(dataset, architecture),
+    )
 
 
 def train_run(job: Job, *, overwrite: bool = False, device: str = "auto", quiet: bool = False) -> Run:
