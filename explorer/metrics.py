@@ -42,8 +42,8 @@ def metrics_from_predicted(predicted: np.ndarray, labels: np.ndarray, class_coun
     wrong, classes = int((predicted != labels).sum()), range(class_count)
     return Metrics(
         accuracy=1 - wrong / len(labels),
-        micro_f1=float(f1_score(labels, predicted, labels=classes, average="micro", zero_division=0)),
-        macro_f1=float(f1_score(labels, predicted, labels=classes, average="macro", zero_division=0)),
+        micro_f1=float(f1_score(labels, predicted, labels=classes, average="micro", zero_division=0)),  # type: ignore[arg-type]
+        macro_f1=float(f1_score(labels, predicted, labels=classes, average="macro", zero_division=0)),  # type: ignore[arg-type]
         loss=loss,
         misclassified=wrong,
         count=len(labels),

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from explorer.architectures import ARCHITECTURES, build_model
 from explorer.capacity import count_macs, count_parameters
@@ -29,8 +30,9 @@ from explorer.runs import (
     write_run,
 )
 from train.recipes import Recipe, architecture_arguments_for, recipe_for, size_for
-from train.solver import Solver
+from train.solver import Solver, check_recipe
 
+DEVICES = ("auto", "cpu", "cuda")
 LIBRARIES = ("torch", "torchvision", "numpy", "pillow", "scikit-learn")
 
 
@@ -78,6 +80,8 @@ def train_run(job: Job, *, overwrite: bool = False, device: str = "auto", quiet:
         ValueError, DatasetMissing, TrainingDiverged: the job cannot be done; the message says why.
     """
     architecture, norm = job.choices()
+    check_recipe(job.recipe)
+    device = pick_device(device)
     dataset = load_dataset(job.dataset, size=job.size, data_root=job.data_root, download=job.download)
     spec = input_spec(dataset)
     name = run_name(dataset.name, architecture, norm, spec, asdict(job.recipe), job.seed)
@@ -85,7 +89,7 @@ def train_run(job: Job, *, overwrite: bool = False, device: str = "auto", quiet:
     if (folder / name).exists() and not overwrite:
         raise FileExistsError(f"the run {folder / name} exists; pass --overwrite to train it again")
     state = folder / f".{name}.training"
-    solver = _solver(job, dataset, spec, "cuda" if device == "auto" and torch.cuda.is_available() else device)
+    solver = _solver(job, dataset, spec, device)
     if state.exists():
         solver.load(state)
     solver.train(state=state, quiet=quiet)
@@ -101,17 +105,36 @@ def complete_choice(
     check_name(kind, name, registry, given)
     parameters = inspect.signature(registry[name]).parameters.values()
     defaults = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+    for key, value in given.items():
+        if not isinstance(value, int if isinstance(defaults[key], int) else (int, float)):
+            wanted = "a whole number" if isinstance(defaults[key], int) else "a number"
+            raise ValueError(f"argument {key!r} of {kind} {name!r} wants {wanted}, like {defaults[key]}; got {value!r}")
     return Choice(name, defaults | dict(given))
 
 
+def pick_device(name: str) -> str:
+    """`cpu` or `cuda`; `auto` is CUDA where it is to be had. Raises ValueError for another name or no CUDA."""
+    if name not in DEVICES:
+        raise ValueError(f"unknown device {name!r}; expected one of: {', '.join(DEVICES)}")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ValueError("this machine or this PyTorch has no CUDA; use the device cpu or auto")
+    return ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
+
+
 def input_spec(dataset: Dataset) -> InputSpec:
-    """The size of a data set's images, and mean and std per channel over its training images."""
+    """The size of a data set's images, and mean and std per channel over its training images.
+
+    A channel that is the same everywhere has no spread to divide by; its std is taken as one grey level.
+    """
     images = dataset.splits["train"].images
     height, width = dataset.input_size
-    channels = [images[:, channel].double() / 255 for channel in range(3)]
-    mean = (round(c.mean().item(), 6) for c in channels)
-    std = (round(c.std().item(), 6) for c in channels)
-    return InputSpec(height, width, tuple(mean), tuple(std))
+    red, green, blue = (_mean_and_std(images[:, channel]) for channel in range(3))
+    return InputSpec(height, width, (red[0], green[0], blue[0]), (red[1], green[1], blue[1]))
+
+
+def _mean_and_std(values: Tensor) -> tuple[float, float]:
+    fractions = values.double() / 255
+    return round(fractions.mean().item(), 6), round(max(fractions.std().item(), 1 / 255), 6)
 
 
 def _solver(job: Job, dataset: Dataset, spec: InputSpec, device: str) -> Solver:
@@ -125,7 +148,7 @@ def _solver(job: Job, dataset: Dataset, spec: InputSpec, device: str) -> Solver:
         norm_arguments=job.norm_arguments,
     )
     train, val = dataset.splits["train"], dataset.splits["val"]
-    return Solver(model, train, val, spec, job.recipe, seed=job.seed, device="cpu" if device == "auto" else device)
+    return Solver(model, train, val, spec, job.recipe, seed=job.seed, device=device)
 
 
 def _write(

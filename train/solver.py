@@ -1,10 +1,11 @@
 """The solver: everything that happens between an untrained model and the weights a run stores (study D)."""
 
+import inspect
 import json
 import math
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -34,21 +35,45 @@ OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
 }
 
 
-def _one_cycle(optimizer: Optimizer, steps: int, steps_per_epoch: int, **arguments: Any) -> lr_scheduler.LRScheduler:
-    """Up to the learning rate and down to nothing over the whole training (Smith 2018, arXiv 1708.07120)."""
+def _one_cycle(
+    optimizer: Optimizer,
+    steps: int,
+    steps_per_epoch: int,
+    *,
+    pct_start: float = 0.3,
+    div_factor: float = 25.0,
+    final_div_factor: float = 1e4,
+) -> lr_scheduler.LRScheduler:
+    """Up to the learning rate and down to nothing over the whole training (Smith 2018, arXiv 1708.07120).
+
+    The momentum goes the other way, from 0.95 to 0.85 and back.
+    """
     peak = [group["lr"] for group in optimizer.param_groups]
-    return lr_scheduler.OneCycleLR(optimizer, peak, total_steps=steps + 1, **arguments)
+    if pct_start * (steps + 1) == 1:  # a way up of no steps, by whose length OneCycleLR would divide
+        pct_start *= 0.999
+    return lr_scheduler.OneCycleLR(
+        optimizer,
+        peak,
+        total_steps=steps + 1,
+        pct_start=float(pct_start),
+        div_factor=div_factor,
+        final_div_factor=final_div_factor,
+    )
 
 
-def _cosine(optimizer: Optimizer, steps: int, steps_per_epoch: int, **arguments: Any) -> lr_scheduler.LRScheduler:
-    """From the learning rate down to nothing along half a cosine (Loshchilov and Hutter 2017, arXiv 1608.03983)."""
-    return lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps, **arguments)
+def _cosine(
+    optimizer: Optimizer, steps: int, steps_per_epoch: int, *, eta_min: float = 0.0
+) -> lr_scheduler.LRScheduler:
+    """From the learning rate down to `eta_min` along half a cosine (Loshchilov and Hutter 2017, arXiv 1608.03983)."""
+    return lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps, eta_min=eta_min)
 
 
 def _step(
     optimizer: Optimizer, steps: int, steps_per_epoch: int, *, every: int = 10, gamma: float = 0.1
 ) -> lr_scheduler.LRScheduler:
     """Times `gamma` every `every` epochs."""
+    if not isinstance(every, int) or every < 1:
+        raise ValueError(f"the scheduler 'step' wants a whole number of epochs, at least 1, as 'every'; got {every!r}")
     return lr_scheduler.StepLR(optimizer, step_size=every * steps_per_epoch, gamma=gamma)
 
 
@@ -65,6 +90,8 @@ SCHEDULERS: dict[str, Callable[..., lr_scheduler.LRScheduler]] = {
     "constant": _constant,
 }
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
+# what the solver itself gives to losses and optimizers, and what a recipe cannot write down
+NOT_IN_RECIPES = {"params", "lr", "weight_decay", "weight", "size_average", "reduce", "reduction"}
 
 
 class TrainingDiverged(Exception):
@@ -100,13 +127,14 @@ class Solver:
         seed: int = 0,
         device: str = "cpu",
     ):
+        check_recipe(recipe)
         self.model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.train_split, self.val_split, self.input = train, val, input
         self.recipe, self.seed, self.device = recipe, seed, torch.device(device)
         self.class_count = int(train.labels.max()) + 1
         # batches are made equal in size: a last batch of one image has no variance to normalise by
         self.steps_per_epoch = max(1, len(train.labels) // recipe.batch_size)
-        self.loss = build_by_name("loss", LOSSES, recipe.loss, **recipe.loss_arguments)
+        self.loss = build_loss(recipe)
         self.optimizer = build_by_name(
             "optimizer",
             OPTIMIZERS,
@@ -154,6 +182,7 @@ class Solver:
         last = self.recipe.epochs if epochs is None else min(self.epoch + epochs, self.recipe.epochs)
         if self._last is not None:
             self.model.load_state_dict(self._last)
+            self._last = None
         total = self.recipe.epochs * self.steps_per_epoch
         with tqdm(total=total, initial=self.epoch * self.steps_per_epoch, unit="batch", disable=quiet) as bar:
             while self.epoch < last:
@@ -200,18 +229,24 @@ class Solver:
         os.replace(draft, path)
 
     def load(self, path: Path) -> None:
-        """Goes back to a saved state. Raises ValueError when it was saved with another recipe or seed."""
-        from safetensors import safe_open
+        """Goes back to a saved state. Raises ValueError when it was saved with another recipe or seed or is damaged."""
+        from safetensors import SafetensorError, safe_open
 
-        with safe_open(path, framework="pt") as file:
-            plain = json.loads(file.metadata()["state"])
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
+        try:
+            with safe_open(path, framework="pt") as file:
+                plain = json.loads(file.metadata()["state"])
+                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
+        except SafetensorError as error:
+            raise ValueError(f"the training state {path} is damaged ({error}); delete it to start anew") from error
         if (plain["recipe"], plain["seed"]) != (_as_json(asdict(self.recipe)), self.seed):
             raise ValueError(f"{path} was saved with another recipe or seed; delete it to start anew")
         self._last = None
         self.model.load_state_dict(_below("model/", tensors))
         self.rows = plain["rows"]
-        self.best = Best(*plain["best"], _below("best/", tensors)) if plain["best"] else None
+        self.best = None
+        if plain["best"]:
+            epoch, accuracy, loss = plain["best"]
+            self.best = Best(epoch, accuracy, loss, _below("best/", tensors))
         states: dict[int, dict[str, Tensor]] = {}
         for key, value in _below("optimizer/", tensors).items():
             index, _, name = key.partition("/")
@@ -294,13 +329,46 @@ class Solver:
 def build_by_name(
     kind: str, registry: Mapping[str, Callable[..., Any]], name: str, *values: Any, **arguments: Any
 ) -> Any:
-    """What the registry's entry of that name builds. Raises ValueError with the valid names or the wrong argument."""
-    if name not in registry:
-        raise ValueError(f"unknown {kind} {name!r}; expected one of: {', '.join(registry)}")
+    """What the registry's entry of that name builds. Raises ValueError for a value it does not take."""
     try:
         return registry[name](*values, **arguments)
     except TypeError as error:
         raise ValueError(f"the {kind} {name!r} does not take these arguments: {error}") from error
+
+
+def build_loss(recipe: Recipe) -> nn.Module:
+    """The recipe's loss, tried once. Raises ValueError for a value it does not take."""
+    loss = build_by_name("loss", LOSSES, recipe.loss, **recipe.loss_arguments)
+    try:
+        loss(torch.zeros(1, 2), torch.zeros(1, dtype=torch.int64))
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(f"the loss {recipe.loss!r} does not take these arguments: {error}") from error
+    return loss
+
+
+def check_recipe(recipe: Recipe) -> None:
+    """Nothing; raises ValueError with the valid ones for a name, an argument or a number no training can start with."""
+    check_entry("loss", LOSSES, recipe.loss, recipe.loss_arguments)
+    check_entry("optimizer", OPTIMIZERS, recipe.optimizer, recipe.optimizer_arguments)
+    check_entry("scheduler", SCHEDULERS, recipe.scheduler, recipe.scheduler_arguments)
+    check_entry("precision", PRECISIONS, recipe.precision)
+    for name in recipe.augmentations:
+        check_entry("augmentation", AUGMENTATIONS, name)
+    for key, least in (("epochs", 1), ("batch_size", 1), ("learning_rate", 0), ("weight_decay", 0)):
+        if not getattr(recipe, key) >= least:
+            raise ValueError(f"{key.replace('_', ' ')} must be at least {least}; got {getattr(recipe, key)}")
+
+
+def check_entry(kind: str, registry: Mapping[str, Any], name: str, arguments: Iterable[str] = ()) -> None:
+    """Nothing; raises ValueError unless the registry has that name and its entry may be given these arguments."""
+    if name not in registry:
+        raise ValueError(f"unknown {kind} {name!r}; expected one of: {', '.join(registry)}")
+    for argument in arguments:
+        parameters = inspect.signature(registry[name]).parameters.values()
+        valid = [p.name for p in parameters if p.default is not p.empty and p.name not in NOT_IN_RECIPES]
+        if argument not in valid:
+            expected = f"expected one of: {', '.join(valid)}" if valid else "it takes no arguments"
+            raise ValueError(f"unknown argument {argument!r} of {kind} {name!r}; {expected}")
 
 
 def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
