@@ -1,12 +1,16 @@
-"""The picture frame: the list of pages and the two selectors they share."""
+"""The picture frame: the list of pages and the selectors they share."""
 
+from collections import Counter
 from pathlib import Path
 
 import streamlit as st
 
-from explorer.session import CHECKPOINTS, runs_and_problems
+from explorer.runs import Run
+from explorer.session import ALL, CHECKPOINTS, CHOICES, runs_and_problems
 
 PAGES = Path(__file__).parent / "explorer" / "pages"
+SELECTORS = {"dataset": "Data set", "architecture": "Architecture", "batch_size": "Batch size", "seed": "Seed"}
+FIRST = ("elpv", "resnet14")
 TRAIN = "python -m train --dataset elpv --architecture resnet14 --norm group"
 
 st.set_page_config(page_title="Normscope", page_icon="🔎", layout="wide")
@@ -14,26 +18,41 @@ st.logo(PAGES / "logo.svg", size="large")
 
 
 def select_runs() -> None:
-    """Draws the selectors of data set and architecture; both live in the URL."""
+    """Draws the selectors that choose the runs of every page; they live in the URL."""
     runs, problems = runs_and_problems()
     with st.sidebar:
-        if runs:
-            names = sorted({run.card.dataset.name for run in runs}, key=lambda name: (name != "elpv", name))
-            dataset = st.selectbox("Data set", names, key="dataset", bind="query-params", format_func=dataset_title)
-            architectures = sorted({r.card.architecture.name for r in runs if r.card.dataset.name == dataset})
-            architectures.sort(key=lambda name: name != "resnet14")
-            st.selectbox("Architecture", architectures, key="architecture", bind="query-params")
+        for field, title in SELECTORS.items():
+            runs = select(field, title, runs)
         for problem in problems:
             name = f"{problem.path.parent.name}/{problem.path.name}"
             st.warning(f"Left out {name}: {problem.reason}.", icon=":material/folder_off:")
     if not runs:
-        st.title("No runs yet")
-        st.write("A run is one trained model. Train the first one, which takes some minutes, then reload this page:")
-        st.code(TRAIN, language="bash")
-        st.caption(
-            f"Runs are looked for below `{CHECKPOINTS}`; the environment variable NORMSCOPE_CHECKPOINTS moves it."
-        )
+        show_no_runs()
         st.stop()
+
+
+def select(field: str, title: str, runs: list[Run]) -> list[Run]:
+    """The runs that one selector leaves; batch size and seed are asked for only where runs differ in them."""
+    values = Counter(CHOICES[field](run) for run in runs)
+    if field in ("dataset", "architecture"):
+        options = sorted(values, key=lambda value: (value not in FIRST, value))
+    elif len(values) > 1:  # first what most runs share, or the lowest
+        options = [*sorted(values, key=lambda value: (-values[value], int(value))), ALL]
+    else:
+        st.session_state.pop(field, None)
+        return runs
+    if not options:
+        return runs
+    chosen = st.selectbox(title, options, key=field, bind="query-params", format_func=TITLES.get(field, str))
+    return [run for run in runs if chosen in (ALL, CHOICES[field](run))]
+
+
+def show_no_runs() -> None:
+    """Says how to get a first run."""
+    st.title("No runs yet")
+    st.write("A run is one trained model. Train the first one, which takes some minutes, then reload this page:")
+    st.code(TRAIN, language="bash")
+    st.caption(f"Runs are looked for below `{CHECKPOINTS}`; the environment variable NORMSCOPE_CHECKPOINTS moves it.")
 
 
 def dataset_title(name: str) -> str:
@@ -41,6 +60,7 @@ def dataset_title(name: str) -> str:
     return {"elpv": "ELPV solar cells", "cifar10": "CIFAR-10"}.get(name, Path(name.partition(":")[2] or name).name)
 
 
+TITLES = {"dataset": dataset_title}
 page = st.navigation(
     [
         st.Page(PAGES / "overview.py", title="Overview", icon=":material/leaderboard:", default=True),
@@ -48,6 +68,8 @@ page = st.navigation(
         st.Page(PAGES / "classes.py", title="Classes", icon=":material/category:", url_path="classes"),
         st.Page(PAGES / "your_image.py", title="Your image", icon=":material/upload:", url_path="your-image"),
         st.Page(PAGES / "training.py", title="Training", icon=":material/show_chart:", url_path="training"),
+        st.Page(PAGES / "capacity.py", title="Capacity", icon=":material/layers:", url_path="capacity"),
+        st.Page(PAGES / "learn.py", title="Learn", icon=":material/school:", url_path="learn"),
     ]
 )
 select_runs()

@@ -2,7 +2,9 @@
 
 import copy
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 import torch
@@ -10,7 +12,7 @@ import torchinfo
 from torch import nn
 from torchinfo.layer_info import LayerInfo
 
-from explorer.architectures.staged import StagedModel
+from explorer.architectures import StagedModel, build_model
 
 BYTES = 4  # of a float32, in which models are kept and measured
 COLUMNS = ("name", "kind", "output_shape", "formula", "parameters", "buffers", "macs")
@@ -54,6 +56,33 @@ def count_parameters(model: nn.Module) -> int:
 def count_macs(model: StagedModel) -> int:
     """The multiply-accumulates of one image of the model's input size through its convs and linear layers."""
     return sum(layer_table(model)["macs"].tolist())
+
+
+def architecture_costs(
+    arguments: Mapping[str, Mapping[str, Any]],
+    norm: str,
+    norm_arguments: Mapping[str, Any],
+    *,
+    classes: int,
+    input_size: tuple[int, int],
+) -> pd.DataFrame:
+    """Columns `architecture`, `parameters`, `macs`: one row per name in `arguments`, all with the same norm and input.
+
+    The models have shapes and no numbers, so this is quick even where they are large.
+    """
+    rows = []
+    for name, given in arguments.items():
+        with torch.device("meta"):
+            model = build_model(
+                name,
+                norm,
+                classes=classes,
+                input_size=input_size,
+                architecture_arguments=given,
+                norm_arguments=norm_arguments,
+            )
+        rows.append((name, count_parameters(model), count_macs(model)))
+    return pd.DataFrame(rows, columns=["architecture", "parameters", "macs"])
 
 
 def parameter_formula(layer: nn.Module) -> str:

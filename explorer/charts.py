@@ -1,9 +1,12 @@
 """DataFrame -> alt.Chart. One fixed colour per norm, from Okabe and Ito's palette for colour-blind people."""
 
+from typing import Any
+
 import altair as alt
 import numpy as np
 import pandas as pd
 
+EMPHASIS, QUIET = "#2457c5", "#8a93a3"
 Chart = alt.Chart | alt.LayerChart | alt.FacetChart
 
 NORM_COLOURS = {
@@ -38,7 +41,7 @@ def accuracy_chart(table: pd.DataFrame) -> Chart:
     lines = base.mark_rule(strokeWidth=3, opacity=0.55).encode(x=alt.X("low:Q", scale=scale, axis=axis), x2="high:Q")
     dots = base.mark_point(size=130, filled=True, opacity=1).encode(x=alt.X("accuracy:Q", scale=scale))
     text = base.mark_text(dy=-13, fontWeight="bold").encode(x="accuracy:Q", text=alt.Text("accuracy:Q", format=".1%"))
-    return (lines + dots + text).properties(height=alt.Step(44))
+    return (lines + dots + text).properties(height=44 * len(table) + 60)
 
 
 def curves_charts(history: pd.DataFrame, metric: str, title: str, axis: str) -> tuple[alt.Chart, alt.Chart]:
@@ -50,17 +53,10 @@ def curves_charts(history: pd.DataFrame, metric: str, title: str, axis: str) -> 
         ["run", "norm", "epoch", "seconds"], [f"train_{metric}", f"val_{metric}"], var_name="split", value_name="value"
     )
     long["split"] = long["split"].str.removesuffix(f"_{metric}")
-    names = history.drop_duplicates("run").set_index("run")["norm"]
     hover = alt.selection_point(fields=["run"], on="pointerover", empty=True, clear="pointerout")
     x_title = "epoch" if axis == "epoch" else "training time in seconds"
     percent = ".0%" if metric != "loss" else ".2f"
-    colour = alt.Color(
-        "run:N",
-        title=None,
-        sort=list(names.index),
-        scale=alt.Scale(domain=list(names.index), range=[NORM_COLOURS[norm] for norm in names]),
-        legend=alt.Legend(orient="top", columns=4, labelLimit=220, symbolStrokeWidth=4, symbolType="stroke"),
-    )
+    colour = _run_colour(history)
     low, high = np.nanmin(long["value"]), np.nanmax(long["value"])
     margin = max(0.02, 0.04 * (high - low))
     bounds = [low - margin, high + margin]
@@ -108,7 +104,149 @@ def probability_chart(table: pd.DataFrame) -> Chart:
         text=alt.Text("probability:Q", format=".0%"),
         color=alt.condition("datum.probability > 0.6", alt.value("white"), alt.value("#1a2130")),
     )
-    return (cells + text).properties(height=alt.Step(34))
+    return (cells + text).properties(height=34 * table["run"].nunique() + 30)
+
+
+def costs_chart(table: pd.DataFrame, chosen: str) -> Chart:
+    """Parameters against MACs, one labelled dot per architecture, the chosen one filled.
+
+    Columns: `architecture`, `arguments`, `parameters`, `macs`, `trained`.
+    """
+    places = np.log10(table[["parameters", "macs"]].to_numpy(dtype=float))
+    steps = places[None] - places[:, None]  # from each to each other, in powers of ten
+    crowded = ((abs(steps[..., 0]) < 0.25) & (steps[..., 1] > 0) & (steps[..., 1] < 0.35)).any(1)
+    table = table.assign(chosen=table["architecture"] == chosen, label_below=crowded)
+
+    def axis(column: str, title: str) -> dict[str, Any]:
+        low, high = float(table[column].min()) / 2, float(table[column].max()) * 2
+        ticks = [lead * 10**power for power in range(3, 12) for lead in (1, 2, 5) if low <= lead * 10**power <= high]
+        scale = alt.Scale(type="log", domain=[low, high], nice=False)
+        return {"shorthand": f"{column}:Q", "title": title, "scale": scale, "axis": alt.Axis(format="~s", values=ticks)}
+
+    base = alt.Chart(table).encode(
+        x=alt.X(**axis("parameters", "parameters")),
+        y=alt.Y(**axis("macs", "MACs for one image")),
+        tooltip=[
+            alt.Tooltip("architecture:N", title="architecture"),
+            alt.Tooltip("arguments:N", title="with"),
+            alt.Tooltip("parameters:Q", title="parameters", format=","),
+            alt.Tooltip("macs:Q", title="MACs", format=","),
+        ],
+    )
+    dots = base.mark_point(size=150, strokeWidth=2, color=NORM_COLOURS["batch"]).encode(
+        fill=alt.condition("datum.chosen", alt.value(NORM_COLOURS["batch"]), alt.value("transparent")),
+        strokeDash=alt.condition("datum.trained", alt.value([1, 0]), alt.value([3, 2])),
+    )
+    text = base.encode(text="architecture:N")
+    above = text.transform_filter("!datum.label_below").mark_text(dy=-15, fontSize=12)
+    below = text.transform_filter("datum.label_below").mark_text(dy=17, fontSize=12)
+    return (dots + above + below).properties(height=380)
+
+
+def differences_chart(table: pd.DataFrame) -> Chart:
+    """Accuracy of each run minus that of the reference as a dot with its interval, filled where it is reliable.
+
+    Columns: `run_a`, `difference`, `low`, `high` (fractions) and `p_holm`, as `compare_to_reference` gives them.
+    """
+    points = table.assign(
+        difference=100 * table["difference"],
+        low=100 * table["low"],
+        high=100 * table["high"],
+        reliable=table["p_holm"] < 0.05,
+    )
+    base = alt.Chart(points).encode(
+        y=alt.Y("run_a:N", sort=points["run_a"].tolist(), title=None, axis=alt.Axis(labelLimit=240)),
+        tooltip=[
+            alt.Tooltip("run_a:N", title="run"),
+            alt.Tooltip("difference:Q", title="difference in points", format="+.2f"),
+            alt.Tooltip("low:Q", title="from", format="+.2f"),
+            alt.Tooltip("high:Q", title="to", format="+.2f"),
+            alt.Tooltip("p_holm:Q", title="p, Holm-corrected", format=".4f"),
+        ],
+    )
+    colour = alt.condition("datum.reliable", alt.value(EMPHASIS), alt.value(QUIET))
+    x = alt.X("difference:Q", title="points", axis=alt.Axis(format="+", tickCount=7))
+    zero = (
+        alt.Chart(pd.DataFrame({"x": [0]})).mark_rule(strokeDash=[4, 4], color=QUIET).encode(x=alt.X("x:Q", title=""))
+    )
+    lines = base.mark_rule(strokeWidth=3).encode(x=alt.X("low:Q", title="points"), x2="high:Q", color=colour)
+    dots = base.mark_point(size=110, strokeWidth=2).encode(
+        x=x, color=colour, fill=alt.condition("datum.reliable", alt.value(EMPHASIS), alt.value("transparent"))
+    )
+    return (zero + lines + dots).properties(height=40 * len(points) + 60)
+
+
+def pairs_chart(table: pd.DataFrame, runs: list[str]) -> Chart:
+    """Accuracy of the row's run minus the column's in points, starred where it is reliable.
+
+    Columns: `run_a`, `run_b`, `difference` (a fraction) and `p_holm`, one row per pair in one of its two orders.
+    """
+    swapped = table.rename(columns={"run_a": "run_b", "run_b": "run_a"}).assign(difference=-table["difference"])
+    both = pd.concat([table, swapped], ignore_index=True)
+    both["points"] = 100 * both["difference"]
+    both["reliable"] = both["p_holm"] < 0.05
+    both["text"] = [f"{p:+.1f}{' ★' if r else ''}" for p, r in zip(both["points"], both["reliable"], strict=True)]
+    reach = max(1.0, float(np.abs(both["points"]).max()))
+    base = alt.Chart(both).encode(
+        x=alt.X("run_b:N", sort=runs, title=None, axis=alt.Axis(orient="top", labelAngle=-40, labelLimit=160)),
+        y=alt.Y("run_a:N", sort=runs, title=None, axis=alt.Axis(labelLimit=200)),
+        tooltip=[
+            alt.Tooltip("run_a:N", title="row"),
+            alt.Tooltip("run_b:N", title="column"),
+            alt.Tooltip("points:Q", title="row minus column, points", format="+.2f"),
+            alt.Tooltip("p_holm:Q", title="p, Holm-corrected", format=".4f"),
+        ],
+    )
+    colour = alt.Color(
+        "points:Q", scale=alt.Scale(scheme="purpleorange", domain=[reach, -reach], domainMid=0), legend=None
+    )
+    cells = base.mark_rect(cornerRadius=3).encode(color=colour)
+    ink = alt.condition(f"abs(datum.points) > {0.6 * reach}", alt.value("white"), alt.value("#1a2130"))
+    return (cells + base.mark_text(fontSize=12).encode(text="text:N", color=ink)).properties(height=40 * len(runs) + 70)
+
+
+def reliability_chart(table: pd.DataFrame) -> Chart:
+    """Accuracy against confidence per run, with the diagonal of a perfectly calibrated one.
+
+    Columns: `run`, `norm`, `confidence`, `accuracy` (fractions) and `count` of images in the bin.
+    """
+    percent = alt.Axis(format=".0%")
+    diagonal = (
+        alt.Chart(pd.DataFrame({"x": [0, 1], "y": [0, 1]}))
+        .mark_line(strokeDash=[5, 5], color=QUIET)
+        .encode(x=alt.X("x:Q", title="confidence"), y=alt.Y("y:Q", title="accuracy"))
+    )
+    hover = alt.selection_point(fields=["run"], on="pointerover", empty=True, clear="pointerout")
+    lines = (
+        alt.Chart(table)
+        .mark_line(point=alt.OverlayMarkDef(size=40))
+        .encode(
+            x=alt.X("confidence:Q", axis=percent, scale=alt.Scale(domain=[0, 1])),
+            y=alt.Y("accuracy:Q", axis=percent, scale=alt.Scale(domain=[0, 1])),
+            color=_run_colour(table),
+            opacity=alt.condition(hover, alt.value(1), alt.value(0.15)),
+            tooltip=[
+                "run:N",
+                alt.Tooltip("confidence:Q", format=".1%"),
+                alt.Tooltip("accuracy:Q", format=".1%"),
+                "count:Q",
+            ],
+        )
+        .add_params(hover)
+    )
+    return (diagonal + lines).properties(height=380)
+
+
+def _run_colour(table: pd.DataFrame) -> alt.Color:
+    """The colour of each run's norm, with a legend of runs above the chart."""
+    norms = table.drop_duplicates("run").set_index("run")["norm"]
+    return alt.Color(
+        "run:N",
+        title=None,
+        sort=list(norms.index),
+        scale=alt.Scale(domain=list(norms.index), range=[NORM_COLOURS[norm] for norm in norms]),
+        legend=alt.Legend(orient="top", columns=4, labelLimit=220, symbolStrokeWidth=4, symbolType="stroke"),
+    )
 
 
 def _norm_colour(legend: bool) -> alt.Color:

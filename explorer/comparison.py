@@ -83,7 +83,7 @@ def mcnemar_p(only_a_wrong: int, only_b_wrong: int) -> float:
     return float(binomtest(only_a_wrong, discordant).pvalue) if discordant else 1.0
 
 
-def holm(p_values: Sequence[float]) -> np.ndarray:
+def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
     """Holm-corrected p values, float (tests,), in the order given (Holm 1979, Scandinavian Journal of Statistics 6)."""
     p = np.asarray(p_values, dtype=float)
     order = np.argsort(p, kind="stable")
@@ -137,7 +137,7 @@ def verdict(comparisons: pd.DataFrame, seeds: pd.DataFrame | None = None) -> str
             McNemar's test sees test-set noise only.
     """
     said = [_verdict_on_runs(comparisons)]
-    if seeds is not None and (seeds["n"] > 1).any():
+    if seeds is not None and (seeds["n"].to_numpy() > 1).any():
         said.append(f"Over seeds: {', '.join(_seed_words(row) for row in seeds.to_dict('records'))}. {SEED_NOISE}")
     return " ".join(said)
 
@@ -216,9 +216,10 @@ def seed_summary(table: pd.DataFrame, metric: str = "accuracy") -> pd.DataFrame:
     """
     if missing := [column for column in ("norm", "seed", metric) if column not in table]:
         raise ValueError(f"wanted the columns norm, seed and {metric}; {', '.join(missing)} missing")
-    twice = table[table.duplicated(["norm", "seed"])]
-    if len(twice):
-        norm, seed = twice[["norm", "seed"]].iloc[0]
+    twice = table.duplicated(["norm", "seed"]).to_numpy()
+    if twice.any():
+        first = int(twice.argmax())
+        norm, seed = table["norm"].iloc[first], table["seed"].iloc[first]
         raise ValueError(f"norm {norm!r} has seed {seed} twice; summarise runs that differ in norm and seed only")
     return (
         table.groupby("norm", sort=False)[metric]
@@ -358,10 +359,11 @@ def reliability_table(probabilities: np.ndarray, labels: np.ndarray, bins: int =
     confidence = probabilities.max(1).astype(np.float64)
     edges = np.linspace(0, 1, bins + 1)
     place = np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, bins - 1)
-    images = pd.DataFrame({"confidence": confidence, "accuracy": probabilities.argmax(1) == labels})
-    means = images.groupby(place).mean().reindex(range(bins)).astype(float)
+    right = probabilities.argmax(1) == labels
     count = np.bincount(place, minlength=bins)
-    return pd.DataFrame({"low": edges[:-1], "high": edges[1:], "count": count}).join(means)
+    sums = {"confidence": confidence, "accuracy": right}
+    means = {name: np.bincount(place, values, bins) / np.where(count, count, np.nan) for name, values in sums.items()}
+    return pd.DataFrame({"low": edges[:-1], "high": edges[1:], "count": count, **means})
 
 
 def calibration_error(reliability: pd.DataFrame) -> float:
@@ -369,8 +371,9 @@ def calibration_error(reliability: pd.DataFrame) -> float:
 
     From a `reliability_table`. Source: Guo et al. 2017 (arXiv 1706.04599), equation 3.
     """
-    gap = (reliability["accuracy"] - reliability["confidence"]).abs().fillna(0)
-    return float((gap * reliability["count"]).sum() / reliability["count"].sum())
+    count = reliability["count"].to_numpy()
+    gap = (reliability["accuracy"] - reliability["confidence"]).abs().to_numpy()
+    return float(np.average(gap[count > 0], weights=count[count > 0]))
 
 
 def margins(probabilities: np.ndarray) -> np.ndarray:

@@ -403,6 +403,7 @@ def labels_of(runs: Sequence[Run]) -> dict[str, str]:
 
 def _details(card: Card) -> dict[str, str]:
     return {
+        "architecture": card.architecture.name,
         "groups": f"{card.norm.arguments.get('groups')} groups",
         "batch_size": f"batch size {card.recipe.get('batch_size')}",
         "epochs": f"{card.recipe.get('epochs')} epochs",
@@ -410,3 +411,23 @@ def _details(card: Card) -> dict[str, str]:
         "size": f"{card.input.height} pixels",
         "seed": f"seed {card.seed}",
     }
+
+
+def runs_table(runs: Sequence[Run], labels: Mapping[str, str]) -> pd.DataFrame:
+    """One row per run: `run` (its label), what tells it apart, `<split>_<metric>` for every split, and what it cost."""
+    rows = []
+    for run in runs:
+        card = run.card
+        row = {
+            "run": labels[run.key],
+            "dataset": card.dataset.name,
+            "architecture": card.architecture.name,
+            "norm": card.norm.name,
+            "seed": card.seed,
+            "batch_size": card.recipe.get("batch_size"),
+            "epochs": card.recipe.get("epochs"),
+        }
+        for split in ("test", "val", "train"):
+            row |= {f"{split}_{metric}": value for metric, value in asdict(card.metrics[split]).items()}
+        rows.append(row | {"parameters": card.parameters, "macs": card.macs, "seconds": card.seconds})
+    return pd.DataFrame(rows)

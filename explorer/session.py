@@ -3,13 +3,15 @@
 What is large lives in `cache_resource` and is never changed; keys are names and file times, never arrays.
 """
 
+import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 
 from explorer.datasets import Dataset, DatasetMissing, Split, load_dataset
@@ -19,8 +21,20 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from explorer.architectures import StagedModel
+    from explorer.capacity import MemorySizes
 
 CHECKPOINTS = Path(os.environ.get("NORMSCOPE_CHECKPOINTS") or Path(__file__).parents[1] / "checkpoints")
+ONE_PER_FAMILY = ("resnet14", "compact", "tinyresnet", "vgg11", "convnet", "simplecnn")
+
+
+ALL = "all"
+# The selectors beside every page, in order: what each reads off a run, as it stands in the URL.
+CHOICES: dict[str, Callable[[Run], str]] = {
+    "dataset": lambda run: run.card.dataset.name,
+    "architecture": lambda run: run.card.architecture.name,
+    "batch_size": lambda run: str(run.card.recipe["batch_size"]),
+    "seed": lambda run: str(run.card.seed),
+}
 
 
 @dataclass(frozen=True)
@@ -51,13 +65,10 @@ def _listed(files: tuple[tuple[str, int], ...]) -> tuple[list[Run], list[Problem
 def selection() -> Selection:
     """The runs that the selectors beside every page choose."""
     runs, _ = runs_and_problems()
-    chosen = tuple(
-        run
-        for run in runs
-        if (run.card.dataset.name, run.card.architecture.name)
-        == (st.session_state.get("dataset"), st.session_state.get("architecture"))
-    )
-    return Selection(chosen, labels_of(chosen))
+    for field, values in CHOICES.items():
+        chosen = st.session_state.get(field, ALL)
+        runs = [run for run in runs if chosen in (ALL, values(run))]
+    return Selection(tuple(runs), labels_of(runs))
 
 
 def model(run: Run) -> "StagedModel":
@@ -171,6 +182,52 @@ def _explain(label: str, run: Run, image: "Tensor", target: int | None) -> Expla
     raw = raw_heatmaps(network, run.card.input.normalise(image[None]), torch.tensor([shown]))
     heatmap = scale_each(raw, size)[0]
     return Explained(label, probabilities, predicted, shown, heatmap, explain_blank(raw[0]))
+
+
+@st.cache_resource(max_entries=64, show_spinner="Counting the layers")
+def _capacity(path: str, stamp: int, _run: Run) -> "tuple[pd.DataFrame, MemorySizes]":
+    import torch
+
+    from explorer.capacity import layer_table, memory_sizes
+    from explorer.runs import build_model_of
+
+    with torch.device("meta"):  # shapes without numbers
+        network = build_model_of(_run.card)
+    return layer_table(network), memory_sizes(network)
+
+
+def capacity(run: Run) -> "tuple[pd.DataFrame, MemorySizes]":
+    """The layer table of a run's model and its sizes in memory."""
+    return _capacity(str(run.path), _stamp(run), run)
+
+
+def costs(run: Run) -> pd.DataFrame:
+    """Parameters and MACs of one architecture per family, and of all with runs, at the norm and input of a run.
+
+    Columns `architecture`, `arguments`, `parameters`, `macs`, `trained` (whether its data set has a run of it).
+    """
+    cards = [other.card for other in runs_and_problems()[0] if other.card.dataset.name == run.card.dataset.name]
+    trained = {card.architecture.name: card.architecture for card in [*cards, run.card]}
+    names = dict.fromkeys([*trained, *ONE_PER_FAMILY])
+    arguments = {name: dict(trained[name].arguments) if name in trained else {} for name in names}
+    table = _costs(_stamp(run), str(run.path), json.dumps(arguments), run)
+    return table.assign(trained=table["architecture"].isin(trained))
+
+
+@st.cache_data(max_entries=32, show_spinner="Counting parameters and MACs")
+def _costs(stamp: int, path: str, arguments: str, _run: Run) -> pd.DataFrame:
+    from explorer.capacity import architecture_costs
+
+    card, chosen = _run.card, json.loads(arguments)
+    table = architecture_costs(
+        chosen,
+        card.norm.name,
+        card.norm.arguments,
+        classes=len(card.classes),
+        input_size=(card.input.height, card.input.width),
+    )
+    details = [", ".join(f"{key}={value}" for key, value in chosen[name].items()) for name in table["architecture"]]
+    return table.assign(arguments=details)
 
 
 def _stamp(run: Run) -> int:

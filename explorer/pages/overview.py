@@ -1,89 +1,197 @@
-"""Which norm wins: every run's figures on the test images, and the accuracies with their intervals."""
+"""Which norm wins, and whether that is real: figures of every run, paired tests, fairness and calibration."""
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
-from explorer import charts
-from explorer.comparison import accuracy_interval
-from explorer.session import Selection, selection
+from explorer import charts, comparison
+from explorer.metrics import Metrics
+from explorer.runs import Predictions, labels_of, runs_table
+from explorer.session import predictions, runs_and_problems, selection
 
-COLUMNS = {
-    "run": st.column_config.TextColumn("Norm", pinned=True),
-    "architecture": st.column_config.TextColumn("Architecture"),
-    "accuracy": st.column_config.NumberColumn("Test accuracy", format="percent"),
-    "macro_f1": st.column_config.NumberColumn(
-        "Macro F1", format="percent", help="The mean over the classes of F1, so that a rare class counts as much."
-    ),
-    "micro_f1": st.column_config.NumberColumn(
-        "Micro F1", format="percent", help="F1 over all images together; with one label per image it equals accuracy."
-    ),
-    "misclassified": st.column_config.NumberColumn("Misclassified", help="Wrong predictions among the test images."),
-    "loss": st.column_config.NumberColumn(
-        "Test loss", format="%.3f", help="Mean cross entropy in nats; lower is better."
-    ),
-    "parameters": st.column_config.NumberColumn("Parameters", format="localized"),
-    "macs": st.column_config.NumberColumn(
-        "MACs", format="compact", help="Multiply-accumulate operations for one image."
-    ),
-    "seconds": st.column_config.NumberColumn("Training", format="%.0f s", help="Seconds of training on its hardware."),
+SPLITS = {"Test": ("test",), "Validation": ("val",), "Train": ("train",), "All three": ("test", "val", "train")}
+WORDS = {"test": "Test", "val": "Val", "train": "Train"}
+BEST = {"accuracy": "max", "micro_f1": "max", "macro_f1": "max", "loss": "min", "misclassified": "min"}
+METRIC_COLUMNS = {
+    "accuracy": ("accuracy", "percent", "The share of images that are predicted right."),
+    "micro_f1": ("micro F1", "percent", "F1 over all images together; with one label per image it equals accuracy."),
+    "macro_f1": ("macro F1", "percent", "The mean over the classes of F1, so that a rare class counts as much."),
+    "loss": ("loss", "%.3f", "Mean cross entropy in nats; lower is better."),
+    "misclassified": ("misclassified", "localized", "The number of wrong predictions."),
 }
+assert set(METRIC_COLUMNS) < set(Metrics.__annotations__)
+OTHER_COLUMNS = {
+    "run": st.column_config.TextColumn("Norm", pinned=True),
+    "dataset": st.column_config.TextColumn("Data set"),
+    "architecture": st.column_config.TextColumn("Architecture"),
+    "parameters": st.column_config.NumberColumn("Parameters", format="localized", help="Learnable numbers."),
+    "macs": st.column_config.NumberColumn("MACs", format="compact", help="Multiply-accumulate operations per image."),
+    "seconds": st.column_config.NumberColumn("Training", format="%.0f s", help="Time of training on its hardware."),
+}
+FAIR = ("parameters", "macs", "epochs", "batch_size", "seed", "seconds")
 
 
-def test_table(chosen: Selection) -> pd.DataFrame:
-    """One row per run, best first: label, norm and the card's figures on the test images."""
-    rows = []
-    for run in chosen.runs:
-        test = run.card.metrics["test"]
-        low, high = accuracy_interval(test.misclassified, test.count)
-        rows.append(
-            {
-                "run": chosen.label(run),
-                "norm": run.card.norm.name,
-                "architecture": run.card.architecture.name,
-                "accuracy": test.accuracy,
-                "low": low,
-                "high": high,
-                "macro_f1": test.macro_f1,
-                "micro_f1": test.micro_f1,
-                "misclassified": test.misclassified,
-                "loss": test.loss,
-                "parameters": run.card.parameters,
-                "macs": run.card.macs,
-                "seconds": run.card.seconds,
-            }
-        )
-    return pd.DataFrame(rows).sort_values("accuracy", ascending=False, ignore_index=True)
+def column_config() -> dict:
+    """How every column of a table of runs reads."""
+    metrics = {
+        f"{split}_{key}": st.column_config.NumberColumn(f"{word} {title}", format=form, help=explained)
+        for split, word in WORDS.items()
+        for key, (title, form, explained) in METRIC_COLUMNS.items()
+    }
+    return OTHER_COLUMNS | metrics
 
 
-def show_table(table: pd.DataFrame) -> None:
-    """Draws the table with the best value of each column in bold."""
-    best = {"accuracy": "max", "macro_f1": "max", "micro_f1": "max", "misclassified": "min", "loss": "min"}
+def show_table(table: pd.DataFrame, key: str, leading: tuple[str, ...]) -> None:
+    """A sortable table of runs with the best values shaded, for one split or all, and its download."""
+    left, right = st.columns([3, 1], vertical_alignment="bottom")
+    name = left.segmented_control(
+        "Images", list(SPLITS), default="Test", required=True, key=f"{key}_split", bind="query-params"
+    )
+    shown = [f"{split}_{metric}" for split in SPLITS[name or "Test"] for metric in METRIC_COLUMNS]
+    right.download_button(
+        "Download CSV", table.to_csv(index=False), f"{key}.csv", "text/csv", icon=":material/download:", width="stretch"
+    )
     style = table.style
-    for column, way in best.items():
-        extreme = getattr(table[column], way)()
-        style = style.map(
-            lambda value, extreme=extreme: "font-weight: 700; background-color: #2e8b5733" if value == extreme else "",
-            subset=[column],
+    for column in shown:
+        best = getattr(table[column], BEST[column.partition("_")[2]])()
+        style = style.map(lambda value, best=best: SHADED if value == best else "", subset=[column])
+    order = [*leading, *shown, "parameters", "macs", "seconds"]
+    st.dataframe(style, column_config=column_config(), column_order=order, hide_index=True, key=key)
+
+
+SHADED = "font-weight: 700; background-color: #2e8b5733"
+
+
+def show_accuracies(table: pd.DataFrame) -> None:
+    """Dots with intervals."""
+    count = int(table["test_count"].iloc[0])
+    low, high = np.transpose([comparison.accuracy_interval(wrong, count) for wrong in table["test_misclassified"]])
+    shown = table[["run", "norm"]].assign(accuracy=table["test_accuracy"], low=low, high=high)
+    st.altair_chart(charts.accuracy_chart(shown), alt="Test accuracy of each run with its 95 % interval")
+    st.caption(
+        f"Dot: accuracy on {count:,} test images. Line: its 95 % interval, that is, how far chance in the choice of "
+        "these images could have moved it."
+    )
+
+
+def show_comparison(wrong: np.ndarray, labels: list[str], reference: str) -> None:
+    """Differences to the reference, and every pair."""
+    st.subheader("Is the difference real?")
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.markdown(f"**Difference to {reference}**, in points of test accuracy")
+        versus = comparison.compare_to_reference(wrong, labels, reference)
+        st.altair_chart(charts.differences_chart(versus), alt=f"Accuracy of each run minus that of {reference}")
+    with right:
+        st.markdown("**Every pair**: row minus column, in points")
+        st.altair_chart(
+            charts.pairs_chart(comparison.compare_all_pairs(wrong, labels), labels),
+            alt="Difference in test accuracy of every pair of runs",
         )
-    st.dataframe(style, column_config=COLUMNS, column_order=list(COLUMNS), hide_index=True)
-    st.caption("The best value of a column is shaded. Click a heading to sort.")
+    st.caption(
+        "All runs saw the same test images, so they are compared image by image: exact McNemar test on the images that "
+        "only one of the two gets wrong, p values Holm-corrected for the number of comparisons. Lines are 95 % "
+        "intervals of a paired bootstrap. Filled dots, and framed cells with a star, are reliable (corrected p < 0.05)."
+    )
+    with st.expander("The figures behind it"):
+        st.dataframe(
+            comparison.compare_all_pairs(wrong, labels),
+            hide_index=True,
+            column_config={
+                "run_a": "Run A",
+                "run_b": "Run B",
+                "accuracy_a": st.column_config.NumberColumn("Accuracy A", format="percent"),
+                "accuracy_b": st.column_config.NumberColumn("Accuracy B", format="percent"),
+                "difference": st.column_config.NumberColumn("A − B", format="percent"),
+                "low": st.column_config.NumberColumn("from", format="percent"),
+                "high": st.column_config.NumberColumn("to", format="percent"),
+                "only_a_wrong": "Only A wrong",
+                "only_b_wrong": "Only B wrong",
+                "p": st.column_config.NumberColumn("p", format="%.4f"),
+                "p_holm": st.column_config.NumberColumn("p corrected", format="%.4f"),
+            },
+        )
+
+
+def show_fairness(table: pd.DataFrame, labels: list[str]) -> None:
+    """What differs besides the norm."""
+    st.subheader("Is the comparison fair?")
+    said = comparison.fairness(table[list(FAIR)].to_dict("records"), labels)
+    same = [name for name in FAIR if table[name].nunique() == 1 and name != "seconds"]
+    words = {"macs": "MACs", "batch_size": "batch size"}
+    st.markdown(f"The same for all: {', '.join(words.get(name, name) for name in same) or 'nothing'}.")
+    for sentence in said:
+        st.markdown(f"- {sentence}")
+    seeds = int(table.groupby("norm")["seed"].nunique().min())
+    if seeds == 1:
+        st.caption("One seed per norm: how much another training would change the figures is not seen here.")
+
+
+def show_calibration(found: dict[str, Predictions], norms: dict[str, str]) -> None:
+    """Whether confidence can be believed."""
+    st.subheader("Can its confidence be believed?")
+    tables = {label: comparison.reliability_table(p.probabilities, p.labels, 10) for label, p in found.items()}
+    errors = {label: comparison.calibration_error(table) for label, table in tables.items()}
+    points = pd.concat([t.assign(run=label, norm=norms[label]) for label, t in tables.items()], ignore_index=True)
+    left, right = st.columns([3, 2], gap="large")
+    left.altair_chart(charts.reliability_chart(points[points["count"] > 0]), alt="Accuracy against confidence, by run")
+    right.dataframe(
+        pd.DataFrame({"run": list(errors), "error": list(errors.values())}).sort_values("error"),
+        hide_index=True,
+        column_config={
+            "run": "Norm",
+            "error": st.column_config.NumberColumn("Expected calibration error", format="percent"),
+        },
+    )
+    right.caption(
+        "Of the answers given with 80 % confidence, 80 % should be right: the dashed line. Below it a norm is too sure "
+        "of itself. The error is the mean distance from the line (ten bins, weighted by images)."
+    )
+
+
+def show_all_runs() -> None:
+    """Every run of every data set and architecture."""
+    st.subheader("All runs")
+    runs, _ = runs_and_problems()
+    groups: dict[tuple[str, str], list] = {}
+    for run in runs:
+        groups.setdefault((run.card.dataset.name, run.card.architecture.name), []).append(run)
+    labels = {key: label for group in groups.values() for key, label in labels_of(group).items()}
+    show_table(runs_table(runs, labels), "all_runs", ("dataset", "architecture", "run"))
 
 
 chosen = selection()
-table = test_table(chosen)
-first, card = table.iloc[0], chosen.runs[0].card
-count = card.metrics["test"].count
+table = runs_table(chosen.runs, chosen.labels).sort_values("test_accuracy", ascending=False, ignore_index=True)
+labels = table["run"].tolist()
+norms = table.set_index("run")["norm"].to_dict()
+found = {label: predictions(chosen.run(label)) for label in labels}
+card = chosen.runs[0].card
 
 st.title("Which normalization wins?")
-st.write(
-    f"{len(table)} runs of **{card.architecture.name}** that differ in their normalization layer, each tested on the "
-    f"same {count:,} images. **{first['run']}** is right most often: {first['accuracy']:.1%} of the time."
+reference = st.selectbox(
+    "Compared with",
+    labels,
+    index=labels.index("batch") if "batch" in labels else 0,
+    key="reference",
+    bind="query-params",
 )
-show_table(table)
+same_images = len({p.ids for p in found.values()}) == 1
+if same_images:
+    wrong = np.stack([p.wrong for p in found.values()])
+    summary = (
+        comparison.seed_summary(table.rename(columns={"test_accuracy": "accuracy"}))
+        if table.groupby(["norm", "seed"]).size().max() == 1
+        else None
+    )
+    st.markdown(f"#### {comparison.verdict(comparison.compare_to_reference(wrong, labels, reference), summary)}")
+else:
+    st.warning("These runs were tested on different images, so they cannot be compared image by image.")
+show_table(table, "runs", ("run", "architecture"))
 st.subheader("Test accuracy")
-st.altair_chart(charts.accuracy_chart(table), alt="Test accuracy of each run with its 95 % interval")
-st.caption(
-    f"Dot: accuracy on {count:,} test images. Line: 95 % interval, that is, how far chance in the choice of these "
-    "images could have moved it. Where two lines overlap widely, do not call either norm the better one."
-)
+show_accuracies(table)
+if same_images and len(labels) > 1:
+    show_comparison(wrong, labels, reference)
+show_fairness(table, labels)
+show_calibration(found, norms)
+show_all_runs()
 st.caption(f"Data: {card.dataset.source}")
