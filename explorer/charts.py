@@ -18,6 +18,7 @@ NORM_COLOURS = {
     "layer": "#009E73",
     "group": "#CC79A7",
 }
+READABLE = "#3A7BD5"  # as clear on a light page as on a dark one
 
 
 def accuracy_chart(table: pd.DataFrame) -> Chart:
@@ -133,13 +134,13 @@ def costs_chart(table: pd.DataFrame, chosen: str) -> Chart:
             alt.Tooltip("macs:Q", title="MACs", format=","),
         ],
     )
-    dots = base.mark_point(size=150, strokeWidth=2, color=NORM_COLOURS["batch"]).encode(
-        fill=alt.condition("datum.chosen", alt.value(NORM_COLOURS["batch"]), alt.value("transparent")),
+    dots = base.mark_point(size=150, strokeWidth=2, opacity=1, color=READABLE).encode(
+        fill=alt.condition("datum.chosen", alt.value(READABLE), alt.value("transparent")),
         strokeDash=alt.condition("datum.trained", alt.value([1, 0]), alt.value([3, 2])),
     )
     text = base.encode(text="architecture:N")
-    above = text.transform_filter("!datum.label_below").mark_text(dy=-15, fontSize=12)
-    below = text.transform_filter("datum.label_below").mark_text(dy=17, fontSize=12)
+    above = text.transform_filter("!datum.label_below").mark_text(dy=-15, fontSize=12, color=READABLE)
+    below = text.transform_filter("datum.label_below").mark_text(dy=17, fontSize=12, color=READABLE)
     return (dots + above + below).properties(height=380)
 
 
@@ -185,7 +186,9 @@ def pairs_chart(table: pd.DataFrame, runs: list[str]) -> Chart:
     both = pd.concat([table, swapped], ignore_index=True)
     both["points"] = 100 * both["difference"]
     both["reliable"] = both["p_holm"] < 0.05
-    both["text"] = [f"{p:+.1f}{' ★' if r else ''}" for p, r in zip(both["points"], both["reliable"], strict=True)]
+    both["text"] = [
+        f"{round(p, 1) or 0.0:+.1f}{' ★' if r else ''}" for p, r in zip(both["points"], both["reliable"], strict=True)
+    ]
     reach = max(1.0, float(np.abs(both["points"]).max()))
     base = alt.Chart(both).encode(
         x=alt.X("run_b:N", sort=runs, title=None, axis=alt.Axis(orient="top", labelAngle=-40, labelLimit=160)),
@@ -198,7 +201,7 @@ def pairs_chart(table: pd.DataFrame, runs: list[str]) -> Chart:
         ],
     )
     colour = alt.Color(
-        "points:Q", scale=alt.Scale(scheme="purpleorange", domain=[reach, -reach], domainMid=0), legend=None
+        "points:Q", scale=alt.Scale(scheme="purpleorange", reverse=True, domain=[-reach, reach]), legend=None
     )
     cells = base.mark_rect(cornerRadius=3).encode(color=colour)
     ink = alt.condition(f"abs(datum.points) > {0.6 * reach}", alt.value("white"), alt.value("#1a2130"))

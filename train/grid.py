@@ -137,7 +137,7 @@ def train_grid(
 
 def report(number: int, count: int, job: Job, state: State) -> str:
     """The line of state of one run."""
-    return f"{number:>3}/{count} {state.word:<8} {describe(job):<48} {state.detail}".rstrip()
+    return f"{number:>3}/{count} {state.word:<8} {describe(job):<48}  {state.detail}".rstrip()
 
 
 def describe(job: Job) -> str:

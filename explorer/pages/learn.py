@@ -79,7 +79,8 @@ def show_lesson(lesson: Lesson) -> None:
     ink = "#e8ebf1" if st.context.theme.type == "dark" else "#1a2130"
     picture = learn.axes_picture(learn.SHADINGS[lesson.norm], NORM_COLOURS[lesson.norm], ink)
     alt = f"A block of N images by C channels by H times W pixels. Shaded: {lesson.picture}."
-    st.image(picture, alt=alt, width="content")
+    with st.container(horizontal_alignment="center"):
+        st.image(picture, alt=alt, width="content")
     st.latex(lesson.formula)
     st.write(lesson.words)
 
@@ -104,7 +105,9 @@ st.write(
     "channel learn its own scale γ and shift β:"
 )
 st.latex(r"\hat{x} = \frac{x - \mu}{\sqrt{\sigma^2 + \varepsilon}} \qquad y = \gamma_c\, \hat{x} + \beta_c")
-st.write("The norms differ only in **which numbers share one mean μ and one variance σ²**. They are shaded here.")
+st.write(
+    "The norms differ only in **which numbers share one mean μ and one variance σ²**: in each picture, one such set."
+)
 for start in range(0, len(LESSONS), 3):
     for column, lesson in zip(st.columns(3), LESSONS[start : start + 3], strict=True):
         with column, st.container(border=True, height="stretch"):

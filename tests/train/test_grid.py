@@ -1,0 +1,202 @@
+"""Named grids: their jobs are the plain command's, and training one skips, goes on after failures and resumes."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from explorer.norms import NORMS
+from explorer.runs import Run
+from train.__main__ import build_parser, job_from, main
+from train.grid import GRIDS, Grid, Line, describe, run_folder, state_of, train_grid
+from train.job import Job, default_job, train_run
+from train.recipes import Recipe
+from train.solver import TrainingDiverged
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder data set of two classes, dark and bright, that trains in no time."""
+    root = tmp_path_factory.mktemp("pictures")
+    for split, count in (("train", 8), ("val", 4), ("test", 4)):
+        for name, shade in (("dark", 20), ("bright", 200)):
+            (root / split / name).mkdir(parents=True)
+            for number in range(count):
+                Image.new("RGB", (32, 32), (shade + number, shade, shade)).save(root / split / name / f"{number}.png")
+    return root
+
+
+@pytest.fixture
+def jobs(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Job]:
+    """Two quick jobs with the runs' root in a fresh folder."""
+    monkeypatch.setenv("NORMSCOPE_CACHE", str(tmp_path / "cache"))
+    recipe = Recipe(epochs=1, batch_size=8, learning_rate=0.01, precision="fp32")
+    start = Job(f"folder:{pictures}", "simplecnn", "batch", recipe, size=32, out=tmp_path / "runs")
+    return [start, replace(start, norm="group")]
+
+
+def test_grids_are_those_of_the_plan() -> None:
+    counts = {name: len(grid.jobs()) for name, grid in GRIDS.items()}
+    assert counts == {"elpv": 7 + 3 + 4, "seeds": 7 * 3, "batch-size": 2 * 3, "cifar10": 3 + 1 + 7 + 3}
+    first = [(job.architecture, job.norm) for job in GRIDS["cifar10"].jobs()[:5]]
+    assert first == [(*["compact"], norm) for norm in ("batch", "group", "layer")] + [
+        ("tinyresnet", "batch"),
+        ("resnet14", "none"),
+    ]
+    assert {job.recipe.batch_size for job in GRIDS["batch-size"].jobs()} == {8, 32, 128}
+    assert {job.recipe.epochs for job in GRIDS["batch-size"].jobs()} == {GRIDS["elpv"].jobs()[0].recipe.epochs}
+    assert [job.seed for job in GRIDS["seeds"].jobs()] == [seed for seed in (0, 1, 2) for _ in NORMS]
+
+
+@pytest.mark.parametrize("name", GRIDS)
+def test_a_grids_runs_are_distinct_and_named_as_by_the_plain_command(name: str) -> None:
+    jobs = GRIDS[name].jobs()
+    assert len({run_folder(job) for job in jobs}) == len(jobs)
+    for job in jobs:
+        words = ["--dataset", job.dataset, "--architecture", job.architecture, "--norm", job.norm]
+        words += ["--seed", str(job.seed), "--batch-size", str(job.recipe.batch_size)]
+        assert run_folder(job_from(build_parser().parse_args(words))) == run_folder(job)
+
+
+def test_sizes_and_epochs_that_the_studies_fix() -> None:
+    assert default_job("elpv", "resnet14", "batch").size == 128
+    assert default_job("elpv", "resnet14", "batch").architecture_arguments == {"stem_stride": 2}
+    assert default_job("elpv", "compact", "batch").size == 64
+    epochs = {name: default_job("cifar10", name, "batch").recipe.epochs for name in ("compact", "tinyresnet")}
+    assert epochs == {"compact": 20, "tinyresnet": 50}
+    simple = default_job("cifar10", "simplecnn", "batch").recipe
+    assert (simple.epochs, simple.batch_size, simple.optimizer) == (5, 128, "sgd")
+    assert simple.optimizer_arguments == {"momentum": 0.9}
+
+
+def test_the_folder_is_known_before_the_run_is_trained(jobs: list[Job]) -> None:
+    expected = run_folder(jobs[0])
+    assert state_of(jobs[0]).word == "waiting"
+    assert train_run(jobs[0], device="cpu", quiet=True).path == expected
+    assert state_of(jobs[0]).word == "done"
+
+
+def test_training_skips_what_is_done_and_says_one_line_each(jobs: list[Job]) -> None:
+    train_run(jobs[0], device="cpu", quiet=True)
+    lines: list[str] = []
+    assert train_grid(jobs, device="cpu", quiet=True, say=lines.append) == []
+    assert [line.split()[1] for line in lines] == ["done", "trained"]
+    assert all("test accuracy" in line for line in lines)
+    assert train_grid(jobs, say=lines.append, train=_must_not_train) == []
+
+
+def test_a_failed_run_does_not_stop_the_others(jobs: list[Job]) -> None:
+    def train(job: Job, **options: object) -> Run:
+        if job is jobs[0]:
+            raise TrainingDiverged("the loss is not finite\nin epoch 1")
+        return train_run(job, device="cpu", quiet=True)
+
+    lines: list[str] = []
+    assert train_grid(jobs, train=train, say=lines.append) == [jobs[0]]
+    assert [line.split()[1] for line in lines] == ["failed", "trained"]
+    assert lines[0].endswith("the loss is not finite in epoch 1")
+
+
+def test_a_damaged_run_is_a_failure_that_says_what_to_do(jobs: list[Job]) -> None:
+    run_folder(jobs[0]).mkdir(parents=True)
+    lines: list[str] = []
+    assert train_grid(jobs[:1], say=lines.append, train=_must_not_train) == jobs[:1]
+    assert "card.json is missing; train the run again or delete the folder" in lines[0]
+
+
+def test_ctrl_c_stops_the_grid(jobs: list[Job]) -> None:
+    def train(job: Job, **options: object) -> Run:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_grid(jobs, train=train)
+
+
+def test_exit_status_and_last_words(
+    jobs: list[Job], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(GRIDS, "elpv", _FixedGrid("two quick runs", (), tuple(jobs)))
+    words = ["grid", "elpv", "--out", str(jobs[0].out), "--device", "cpu", "--quiet"]
+    assert main([*words, "--dry-run"]) == 0
+    assert [line.split()[1] for line in capsys.readouterr().out.splitlines()] == ["waiting", "waiting"]
+    run_folder(jobs[1]).mkdir(parents=True)
+    assert main(words) == 1
+    found = capsys.readouterr()
+    assert [line.split()[1] for line in found.out.splitlines()] == ["trained", "failed"]
+    assert found.err.splitlines()[-1] == f"error: no run of {describe(jobs[1])}; the reason is on its line above"
+
+    def interrupted(*values: object, **options: object) -> list[Job]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("train.__main__.train_grid", interrupted)
+    assert main(words) == 130
+
+
+def test_only_chooses_by_architecture_and_norm() -> None:
+    grid = GRIDS["elpv"]
+    assert {job.architecture for job in grid.jobs(["compact", "vgg11"])} == {"compact", "vgg11"}
+    found = grid.jobs(["resnet14", "batch", "group"])
+    assert [(job.architecture, job.norm) for job in found] == [("resnet14", "batch"), ("resnet14", "group")]
+    with pytest.raises(ValueError, match="no run of the grid has 'resnet20'; expected some of: batch, "):
+        grid.jobs(["resnet20"])
+
+
+def test_unknown_and_missing_names(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["grid", "elvp"]) == 1
+    assert capsys.readouterr().err == "error: unknown grid 'elvp'; expected one of: elpv, seeds, batch-size, cifar10\n"
+    assert main(["grid"]) == 0
+    assert [line.split()[:3] for line in capsys.readouterr().out.splitlines()] == [
+        ["elpv", "14", "runs"],
+        ["seeds", "21", "runs"],
+        ["batch-size", "6", "runs"],
+        ["cifar10", "14", "runs"],
+    ]
+
+
+def test_capacity_prints_the_compact_study(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["capacity", "--architecture", "compact", "--norm", "group"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["layer", "kind", "output", "formula", "parameters", "buffers", "MACs"]
+    assert lines[2].split() == [
+        *("stages.stem.0.conv1", "Conv2d", "16", "×", "32", "×", "32", "3*3*3*16", "+", "16", "448", "0", "442,368")
+    ]
+    total = next(line for line in lines if line.startswith("total"))
+    assert total.split()[-3:] == ["40,394", "0", "11,141,440"]
+    assert sum(int(line.split()[-3].replace(",", "")) for line in lines[2:-4]) == 40_394
+    assert len({len(line) for line in lines[:-2]}) == 1
+    assert "input 0.01 MB" in lines[-1]  # 3 * 32 * 32 * 4 bytes
+    assert "parameters 0.16 MB" in lines[-1]  # 40,394 * 4 bytes
+
+
+def test_capacity_of_an_unknown_architecture(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["capacity", "--architecture", "resnet15"]) == 1
+    assert "unknown architecture 'resnet15'; expected one of: resnet8" in capsys.readouterr().err
+
+
+def test_help_names_the_subcommands(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main(["--help"])
+    text = capsys.readouterr().out
+    assert "python -m train grid" in text
+    assert "python -m train capacity" in text
+
+
+def test_a_line_without_batch_sizes_keeps_the_recipes() -> None:
+    (job,) = Line("cifar10", "simplecnn", ("batch",)).jobs()
+    assert job == default_job("cifar10", "simplecnn", "batch")
+
+
+class _FixedGrid(Grid):
+    """A grid of given jobs, for its grid's command alone."""
+
+    def __init__(self, purpose: str, lines: tuple[Line, ...], fixed: tuple[Job, ...]):
+        super().__init__(purpose, lines)
+        object.__setattr__(self, "fixed", fixed)
+
+    def jobs(self, only: object = ()) -> list[Job]:
+        return list(self.fixed)  # type: ignore[attr-defined]
+
+
+def _must_not_train(job: Job, **options: object) -> Run:
+    raise AssertionError(f"{job.norm} was trained")
