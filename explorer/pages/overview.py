@@ -91,7 +91,7 @@ def show_comparison(wrong: np.ndarray, labels: list[str], reference: str) -> Non
     st.caption(
         "All runs saw the same test images, so they are compared image by image: exact McNemar test on the images that "
         "only one of the two gets wrong, p values Holm-corrected for the number of comparisons. Lines are 95 % "
-        "intervals of a paired bootstrap. Filled dots, and framed cells with a star, are reliable (corrected p < 0.05)."
+        "intervals of a paired bootstrap. Filled dots and cells with a star are reliable (corrected p < 0.05)."
     )
     with st.expander("The figures behind it"):
         st.dataframe(
@@ -168,7 +168,8 @@ found = {label: predictions(chosen.run(label)) for label in labels}
 card = chosen.runs[0].card
 
 st.title("Which normalization wins?")
-reference = st.selectbox(
+said, chosen_reference = st.columns([3, 1], vertical_alignment="center")
+reference = chosen_reference.selectbox(
     "Compared with",
     labels,
     index=labels.index("batch") if "batch" in labels else 0,
@@ -183,7 +184,7 @@ if same_images:
         if table.groupby(["norm", "seed"]).size().max() == 1
         else None
     )
-    st.markdown(f"#### {comparison.verdict(comparison.compare_to_reference(wrong, labels, reference), summary)}")
+    said.markdown(f"#### {comparison.verdict(comparison.compare_to_reference(wrong, labels, reference), summary)}")
 else:
     st.warning("These runs were tested on different images, so they cannot be compared image by image.")
 show_table(table, "runs", ("run", "architecture"))

@@ -1,0 +1,71 @@
+"""The results tables of the README, made from the cards of the committed runs."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from explorer.norms import NORMS
+from explorer.runs import Run, labels_of, runs_table
+
+BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
+HEADINGS = ("norm", "train acc", "val acc", "test acc", "macro F1", "test loss", "misclassified", "minutes")
+
+
+def results_markdown(runs: Sequence[Run]) -> str:
+    """One Markdown table per data set and architecture; a norm with several seeds is one row of mean ± std.
+
+    Accuracies and F1 in percent. The standard deviation is that of the sample.
+    """
+    if not runs:
+        return "No runs yet."
+    table = runs_table(runs, labels_of(runs))
+    sections = []
+    for (dataset, architecture), group in table.groupby(["dataset", "architecture"], sort=False):
+        sections.append(f"**{dataset}, {architecture}** ({_costs(group)})\n\n{_table(group)}")
+    return "\n\n".join(sections)
+
+
+def with_results(text: str, tables: str) -> str:
+    """The text with the tables between its two markers. Raises ValueError when a marker is missing."""
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"wanted a file with the lines {BEGIN} and {END}; add them where the tables belong")
+    return f"{before}{BEGIN}\n{tables}\n{END}{after}"
+
+
+def _costs(group: pd.DataFrame) -> str:
+    count = int(group["test_count"].iloc[0])
+    return f"{_range(group['parameters'])} parameters, {_range(group['macs'] / 1e6)} M MACs, {count:,} test images"
+
+
+def _range(values: pd.Series) -> str:
+    low, high = values.min(), values.max()
+    return f"{low:,.0f}" if low == high else f"{low:,.0f} to {high:,.0f}"
+
+
+def _table(group: pd.DataFrame) -> str:
+    varied = [key for key in ("batch_size", "epochs") if group[key].nunique() > 1]
+    lines = [f"| {' | '.join(HEADINGS)} |", "|---" * len(HEADINGS) + "|"]
+    order = sorted(group.groupby(["norm", *varied]), key=lambda item: (list(NORMS).index(item[0][0]), item[0][1:]))
+    for (norm, *values), same in order:
+        name = ", ".join(
+            [norm, *(f"{key.replace('_', ' ')} {value}" for key, value in zip(varied, values, strict=True))]
+        )
+        lines.append(f"| {' | '.join(_cells(name, same))} |")
+    return "\n".join(lines)
+
+
+def _cells(name: str, runs: pd.DataFrame) -> list[str]:
+    seeds = f" ({len(runs)} seeds)" if len(runs) > 1 else ""
+    percent = [
+        _spread(100 * runs[key], 2) for key in ("train_accuracy", "val_accuracy", "test_accuracy", "test_macro_f1")
+    ]
+    wrong = _spread(runs["test_misclassified"], 0 if len(runs) == 1 else 1)
+    return [name + seeds, *percent, _spread(runs["test_loss"], 3), wrong, _spread(runs["seconds"] / 60, 1)]
+
+
+def _spread(values: pd.Series, digits: int) -> str:
+    if len(values) == 1:
+        return f"{values.iloc[0]:.{digits}f}"
+    return f"{values.mean():.{digits}f} ± {values.std():.{digits}f}"
