@@ -48,11 +48,12 @@ def accuracy_chart(table: pd.DataFrame) -> Chart:
 def curves_charts(history: pd.DataFrame, metric: str, title: str, axis: str) -> tuple[alt.Chart, alt.Chart]:
     """One metric over the training, one line per run: a chart for train and one for val with the same scale.
 
-    Columns: `run`, `norm`, `epoch`, `seconds`, `train_<metric>`, `val_<metric>`; `axis` is `epoch` or `seconds`.
+    Columns: `run`, `norm`, `batch` (size; others than the first are dashed), `epoch`, `seconds`, `train_<metric>`,
+    `val_<metric>`; `axis` is `epoch` or `seconds`.
     """
-    long = history.melt(
-        ["run", "norm", "epoch", "seconds"], [f"train_{metric}", f"val_{metric}"], var_name="split", value_name="value"
-    )
+    values = [f"train_{metric}", f"val_{metric}"]
+    long = history.melt(["run", "norm", "batch", "epoch", "seconds"], values, var_name="split", value_name="value")
+    dashes = _dashes(history)
     long["split"] = long["split"].str.removesuffix(f"_{metric}")
     hover = alt.selection_point(fields=["run"], on="pointerover", empty=True, clear="pointerout")
     x_title = "epoch" if axis == "epoch" else "training time in seconds"
@@ -72,6 +73,7 @@ def curves_charts(history: pd.DataFrame, metric: str, title: str, axis: str) -> 
                     "value:Q", title=title, scale=alt.Scale(domain=bounds, zero=False), axis=alt.Axis(format=percent)
                 ),
                 color=colour,
+                strokeDash=dashes,
                 opacity=alt.condition(hover, alt.value(1), alt.value(0.15)),
                 tooltip=[
                     alt.Tooltip("run:N", title="run"),
@@ -81,7 +83,7 @@ def curves_charts(history: pd.DataFrame, metric: str, title: str, axis: str) -> 
                 ],
             )
             .add_params(hover)
-            .properties(height=340)
+            .properties(height=430)
         )
 
     return one("train", "Train"), one("val", "Validation")
@@ -238,6 +240,14 @@ def reliability_chart(table: pd.DataFrame) -> Chart:
         .add_params(hover)
     )
     return (diagonal + lines).properties(height=380)
+
+
+def _dashes(history: pd.DataFrame) -> alt.StrokeDash:
+    """A dash per batch size, named in the legend where there are several."""
+    several = history["batch"].nunique() > 1
+    return alt.StrokeDash(
+        "batch:O", legend=alt.Legend(title="batch size", orient="top") if several else None, title="batch size"
+    )
 
 
 def _run_colour(table: pd.DataFrame) -> alt.Color:

@@ -62,11 +62,11 @@ def _listed(files: tuple[tuple[str, int], ...]) -> tuple[list[Run], list[Problem
     return list_runs(CHECKPOINTS)
 
 
-def selection() -> Selection:
-    """The runs that the selectors beside every page choose."""
+def selection(**instead: str) -> Selection:
+    """The runs that the selectors beside every page choose, or a page `instead` of one of them."""
     runs, _ = runs_and_problems()
     for field, values in CHOICES.items():
-        chosen = st.session_state.get(field, ALL)
+        chosen = instead.get(field) or st.session_state.get(field, ALL)
         runs = [run for run in runs if chosen in (ALL, values(run))]
     return Selection(tuple(runs), labels_of(runs))
 
