@@ -121,7 +121,7 @@ def costs_chart(table: pd.DataFrame, chosen: str) -> Chart:
     table = table.assign(chosen=table["architecture"] == chosen, label_below=crowded)
 
     def axis(column: str, title: str) -> dict[str, Any]:
-        low, high = float(table[column].min()) / 2, float(table[column].max()) * 2
+        low, high = min(table[column].tolist()) / 2, max(table[column].tolist()) * 2
         ticks = [lead * 10**power for power in range(3, 12) for lead in (1, 2, 5) if low <= lead * 10**power <= high]
         scale = alt.Scale(type="log", domain=[low, high], nice=False)
         return {"shorthand": f"{column}:Q", "title": title, "scale": scale, "axis": alt.Axis(format="~s", values=ticks)}

@@ -70,7 +70,12 @@ compared = costs(run)
 st.altair_chart(
     charts.costs_chart(compared, card.architecture.name),
     alt="Parameters and MACs of each architecture: "
-    + "; ".join(f"{row.architecture} {row.parameters:,} and {row.macs:,}" for row in compared.itertuples()),
+    + "; ".join(
+        f"{name} {parameters:,} and {macs:,}"
+        for name, parameters, macs in zip(
+            *(compared[key] for key in ("architecture", "parameters", "macs")), strict=True
+        )
+    ),
 )
 st.caption(
     f"All with the norm {card.norm.name} and {size} pixels. Filled: this model. Dashed: no run on this data set yet. "

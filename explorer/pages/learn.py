@@ -58,9 +58,9 @@ LESSONS = (
         "Batch-instance norm",
         r"y = \gamma \left( \rho\, \hat{x}_{\text{BN}} + (1 - \rho)\, \hat{x}_{\text{IN}} \right) + \beta",
         "A mix of the two with a learned gate ρ between 0 and 1 for each channel: the net decides which channels lose "
-        "their contrast and which keep it. The light part has the mean for batch norm, the dark part also for "
-        "instance norm.",
-        "one channel of all images lightly, and of one image strongly",
+        "their contrast and which keep it. The faint and the strong part share the mean for batch norm, the strong one "
+        "alone that for instance norm.",
+        "one channel of all images faintly, and of one image strongly",
     ),
     Lesson(
         "none",
@@ -129,9 +129,9 @@ with st.container(border=True):
     )
     st.latex(
         r"""\begin{aligned}
-        \frac{\partial \ell}{\partial \sigma^2} &= -\tfrac{1}{2} (\sigma^2 + \varepsilon)^{-3/2} \sum g\,(x - \mu) \\
+        \frac{\partial \ell}{\partial \sigma^2} &= -\tfrac{1}{2} (\sigma^2 + \varepsilon)^{-3/2} \sum g\,(x - \mu) \\[6pt]
         \frac{\partial \ell}{\partial \mu} &= -\frac{1}{\sqrt{\sigma^2 + \varepsilon}} \sum g
-            - \frac{\partial \ell}{\partial \sigma^2} \frac{2}{m} \sum (x - \mu) \\
+            - \frac{\partial \ell}{\partial \sigma^2} \frac{2}{m} \sum (x - \mu) \\[6pt]
         \frac{\partial \ell}{\partial x} &= \frac{g}{\sqrt{\sigma^2 + \varepsilon}}
             + \frac{\partial \ell}{\partial \sigma^2} \frac{2 (x - \mu)}{m}
             + \frac{\partial \ell}{\partial \mu} \frac{1}{m}
