@@ -125,14 +125,14 @@ with st.container(border=True):
     st.markdown("#### Batch norm's gradients, by hand")
     st.write(
         "The mean and the variance depend on every input, so the gradient flows through them too. With g the gradient "
-        "of x̂ and m = NHW numbers per channel:"
+        "of x̂, m = NHW numbers per channel, and s² = σ² + ε:"
     )
     st.latex(
         r"""\begin{aligned}
-        \frac{\partial \ell}{\partial \sigma^2} &= -\tfrac{1}{2} (\sigma^2 + \varepsilon)^{-3/2} \sum g\,(x - \mu) \\[6pt]
-        \frac{\partial \ell}{\partial \mu} &= -\frac{1}{\sqrt{\sigma^2 + \varepsilon}} \sum g
+        \frac{\partial \ell}{\partial \sigma^2} &= -\frac{1}{2 s^3} \sum g\,(x - \mu) \\[6pt]
+        \frac{\partial \ell}{\partial \mu} &= -\frac{1}{s} \sum g
             - \frac{\partial \ell}{\partial \sigma^2} \frac{2}{m} \sum (x - \mu) \\[6pt]
-        \frac{\partial \ell}{\partial x} &= \frac{g}{\sqrt{\sigma^2 + \varepsilon}}
+        \frac{\partial \ell}{\partial x} &= \frac{g}{s}
             + \frac{\partial \ell}{\partial \sigma^2} \frac{2 (x - \mu)}{m}
             + \frac{\partial \ell}{\partial \mu} \frac{1}{m}
         \end{aligned}"""
@@ -151,12 +151,12 @@ with st.container(border=True):
 
 with st.container(border=True):
     st.markdown("#### Group norm lies between layer norm and instance norm")
-    st.latex(r"G = 1: \text{layer norm} \qquad G = C: \text{instance norm}")
+    st.latex(r"\begin{aligned} G &= 1: \text{layer norm} \\ G &= C: \text{instance norm} \end{aligned}")
     st.write("With one group all channels of an image share a mean; with a group per channel none do.")
     show_checks(learn.check_groups(seed))
 
 with st.container(border=True):
     st.markdown("#### Batch-instance norm has both in it")
-    st.latex(r"\rho = 1: \text{batch norm} \qquad \rho = 0: \text{instance norm}")
+    st.latex(r"\begin{aligned} \rho &= 1: \text{batch norm} \\ \rho &= 0: \text{instance norm} \end{aligned}")
     st.write("Training moves ρ between the two, for each channel on its own.")
     show_checks(learn.check_gate(seed))
