@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from explorer.norms import NORMS
 from explorer.runs import Run, labels_of, runs_table
@@ -39,8 +41,8 @@ def _costs(group: pd.DataFrame) -> str:
     return f"{_range(group['parameters'])} parameters, {_range(group['macs'] / 1e6)} M MACs, {count:,} test images"
 
 
-def _range(values: pd.Series) -> str:
-    low, high = values.min(), values.max()
+def _range(column: ArrayLike) -> str:
+    low, high = np.min(column), np.max(column)
     return f"{low:,.0f}" if low == high else f"{low:,.0f} to {high:,.0f}"
 
 
@@ -65,7 +67,8 @@ def _cells(name: str, runs: pd.DataFrame) -> list[str]:
     return [name + seeds, *percent, _spread(runs["test_loss"], 3), wrong, _spread(runs["seconds"] / 60, 1)]
 
 
-def _spread(values: pd.Series, digits: int) -> str:
+def _spread(column: ArrayLike, digits: int) -> str:
+    values = np.asarray(column, dtype=float)
     if len(values) == 1:
-        return f"{values.iloc[0]:.{digits}f}"
-    return f"{values.mean():.{digits}f} ± {values.std():.{digits}f}"
+        return f"{values[0]:.{digits}f}"
+    return f"{values.mean():.{digits}f} ± {values.std(ddof=1):.{digits}f}"

@@ -373,7 +373,7 @@ def _write_files(
 ) -> None:
     from safetensors.torch import save_file
 
-    save_file({key: value.contiguous() for key, value in weights.items()}, folder / "weights.safetensors")
+    save_file({key: value.cpu().contiguous() for key, value in weights.items()}, folder / "weights.safetensors")
     history[list(HISTORY_COLUMNS)].to_csv(folder / "history.csv", index=False, float_format="%.6g")
     table = pd.concat([_prediction_rows(split, part) for split, part in predictions.items()])
     table.to_parquet(folder / "predictions.parquet", index=False, compression="zstd")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from explorer.architectures import ARCHITECTURES, build_model
 from explorer.capacity import count_macs, count_parameters
@@ -33,6 +33,8 @@ from train.recipes import Recipe, architecture_arguments_for, recipe_for, size_f
 from train.solver import Solver, check_recipe
 
 DEVICES = ("auto", "cpu", "cuda")
+LARGE = 1_000_000  # parameters; from here up weights are stored as float16 if they can
+MOST_CHANGED = 0.001  # of the predicted classes
 LIBRARIES = ("torch", "torchvision", "numpy", "pillow", "scikit-learn")
 
 
@@ -154,12 +156,14 @@ def _solver(job: Job, dataset: Dataset, spec: InputSpec, device: str) -> Solver:
 def _write(
     job: Job, architecture: Choice, norm: Choice, dataset: Dataset, spec: InputSpec, solver: Solver, overwrite: bool
 ) -> Run:
-    """Measures the solver's best weights on every split, in full precision, and writes the run."""
+    """Measures the solver's best weights on every split, in full precision, and writes the run.
+
+    A large model is stored and measured with its weights rounded to float16 where that changes next to nothing.
+    """
     model = solver.model.float()
-    found = {
-        split: Predictions(part.ids, part.labels.numpy(), predict(model, part.images, spec))
-        for split, part in dataset.splits.items()
-    }
+    weights, found = model.state_dict(), predict_splits(model, dataset, spec)
+    if count_parameters(model) > LARGE:
+        weights, found = rounded_if_harmless(model, dataset, spec, found)
     assert solver.best is not None  # the solver has trained at least one epoch
     card = Card(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -181,8 +185,34 @@ def _write(
         metrics={split: compute_metrics(p.probabilities, p.labels) for split, p in found.items()},
     )
     stored = {split: found[split] for split in ("val", "test")}
-    weights = {key: value.cpu() for key, value in model.state_dict().items()}
     return write_run(job.out, card, weights, solver.history, stored, overwrite=overwrite)
+
+
+def predict_splits(model: nn.Module, dataset: Dataset, spec: InputSpec) -> dict[str, Predictions]:
+    """What a model says of every split of a data set."""
+    return {
+        split: Predictions(part.ids, part.labels.numpy(), predict(model, part.images, spec))
+        for split, part in dataset.splits.items()
+    }
+
+
+def rounded_if_harmless(
+    model: nn.Module, dataset: Dataset, spec: InputSpec, found: dict[str, Predictions]
+) -> tuple[dict[str, Tensor], dict[str, Predictions]]:
+    """The model's weights in float16 and what it says with them, or both as they were.
+
+    They stay as they were where rounding changes the predicted class of more than one in a thousand of all images.
+    Norm parameters, biases and running statistics (fewer than two dimensions) are never rounded.
+    """
+    exact = {key: value.clone() for key, value in model.state_dict().items()}
+    rounded = {key: value.half() if value.ndim >= 2 else value for key, value in exact.items()}
+    model.load_state_dict({key: value.to(exact[key].dtype) for key, value in rounded.items()})
+    again = predict_splits(model, dataset, spec)
+    changed = sum(int((again[split].predicted != found[split].predicted).sum()) for split in found)
+    if changed > MOST_CHANGED * sum(len(part.ids) for part in found.values()):
+        model.load_state_dict(exact)
+        return exact, found
+    return rounded, again
 
 
 def hardware(device: torch.device) -> str:
