@@ -1,0 +1,528 @@
+"""Every page through the app itself: what it shows is what the runs and the images on disk say."""
+
+import io
+import json
+import struct
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from shutil import copytree
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+import torch
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import Dataframe
+
+import explorer.session
+from explorer.architectures import build_model
+from explorer.datasets import load_dataset
+from explorer.metrics import compute_metrics
+from explorer.runs import DatasetCard, Predictions, Run, list_runs, predict, write_run
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted(p.stem for p in (ROOT / "explorer" / "pages").glob("*.py") if p.stem not in ("__init__", "gallery"))
+CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+
+OpenApp = Callable[..., AppTest]
+
+
+@pytest.fixture
+def open_app(coloured, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> OpenApp:
+    """`open_app(page, root, /, **query)` -> the app on that page, drawn once, with these parameters in its URL."""
+    monkeypatch.setenv("NORMSCOPE_CACHE", str(coloured.cache))
+    monkeypatch.setenv("NORMSCOPE_DATA", str(tmp_path / "no-data"))
+
+    def open_one(name: str = "overview", root: Path = coloured.checkpoints, /, **query: str) -> AppTest:
+        monkeypatch.setattr(explorer.session, "CHECKPOINTS", root)
+        app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+        for key, value in query.items():
+            app.query_params[key] = value
+        return healthy(app.switch_page(f"explorer/pages/{name}.py").run())
+
+    return open_one
+
+
+@pytest.fixture
+def runs(coloured) -> dict[str, Run]:
+    """The coloured runs by norm, which is also the label they go by."""
+    return {run.card.norm.name: run for run in list_runs(coloured.checkpoints)[0]}
+
+
+@pytest.fixture
+def few(coloured, tmp_path: Path) -> Path:
+    """A root of the test's own with a copy of the coloured runs."""
+    return copytree(coloured.checkpoints, tmp_path / "checkpoints")
+
+
+def healthy(app: AppTest) -> AppTest:
+    """The app, which shows no exception."""
+    assert not app.exception, [(e.message, e.stack_trace) for e in app.exception]
+    return app
+
+
+def tiles(app: AppTest) -> list[dict]:
+    """The tiles of every gallery on the page, in order: id, title, lines, tone, description."""
+    found = []
+    for element in app.get("bidi_component"):
+        frame = element.proto.bytes
+        (length,) = struct.unpack("<I", frame[:4])
+        found += json.loads(frame[4 : 4 + length])["tiles"]
+    return found
+
+
+def ids(app: AppTest) -> list[str]:
+    return [tile["id"] for tile in tiles(app)]
+
+
+def pictures(app: AppTest) -> list[str]:
+    """The address of every picture; it is derived from the pixels."""
+    return [address for image in app.get("image") for address in image.value]
+
+
+def words(app: AppTest) -> str:
+    """All text of the page and of the column beside it, one piece a line."""
+    kinds = (app.title, app.subheader, app.markdown, app.caption, app.text, app.info, app.warning, app.error, app.code)
+    return "\n".join(str(element.value) for kind in kinds for element in kind)
+
+
+def stored(run: Run) -> pd.DataFrame:
+    """The test rows of predictions.parquet with names of classes, in order: image_id, true, predicted, confidence."""
+    table = pd.read_parquet(run.path / "predictions.parquet").query("split == 'test'").sort_values("index")
+    probabilities = table.filter(like="probability_").to_numpy()
+    names = np.array(run.card.classes)
+    return pd.DataFrame(
+        {
+            "image_id": table["image_id"].to_numpy(),
+            "true": names[table["label"]],
+            "predicted": names[probabilities.argmax(1)],
+            "confidence": probabilities.max(1),
+        }
+    )
+
+
+def misclassified(run: Run) -> pd.DataFrame:
+    return stored(run).query("true != predicted")
+
+
+def all_pages(app: AppTest) -> list[list[str]]:
+    """The ids of the tiles on each page of the gallery, in order."""
+    shown = [ids(app)]
+    count = app.get("pagination")[0].num_pages if app.get("pagination") else 1
+    for number in range(2, count + 1):
+        shown.append(ids(healthy(app.get("pagination")[0].select(number).run())))
+    return shown
+
+
+def png(size: tuple[int, int] = (50, 40)) -> bytes:
+    """A reddish noisy PNG file."""
+    file = io.BytesIO()
+    pixels = np.random.default_rng(1).integers(0, 60, (*size, 3), np.uint8) + np.array([140, 0, 0], np.uint8)
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.fixture
+def cifar_root(runs: dict[str, Run], tmp_path: Path) -> Path:
+    """A root with one run on cifar10, whose files are not on the machine."""
+    torch.manual_seed(0)
+    model = build_model("resnet8", "batch", classes=10)
+    rng = np.random.default_rng(0)
+    tested = Predictions(
+        tuple(f"test/{n}" for n in range(30)), rng.integers(0, 10, 30), rng.dirichlet(np.ones(10), 30).astype("float32")
+    )
+    original = runs["batch"]
+    card = replace(
+        original.card,
+        dataset=DatasetCard("cifar10", "CIFAR-10.", "0" * 16, {"train": 300, "val": 30, "test": 30}),
+        classes=CIFAR10,
+        metrics=dict.fromkeys(("train", "val", "test"), compute_metrics(tested.probabilities, tested.labels)),
+    )
+    root = tmp_path / "cifar-checkpoints"
+    write_run(root, card, model.state_dict(), original.history(), {"val": tested, "test": tested})
+    return root
+
+
+# Every page
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_opens(open_app: OpenApp, page: str):
+    app = open_app(page)
+    assert len(app.title) == 1
+    assert not app.warning
+    assert not app.error
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_opens_on_a_data_set_that_is_not_here(open_app: OpenApp, cifar_root: Path, page: str):
+    app = open_app(page, cifar_root)
+    assert len(app.title) == 1
+    assert app.selectbox(key="dataset").value == "cifar10"
+
+
+@pytest.mark.parametrize("page", ["failures", "classes"])
+def test_without_the_pictures_a_line_says_how_to_get_them(open_app: OpenApp, cifar_root: Path, page: str):
+    text = words(open_app(page, cifar_root))
+    assert "--download" in text
+    assert text.count("--download") == 1
+
+
+def test_without_the_pictures_an_upload_still_works(open_app: OpenApp, cifar_root: Path):
+    app = open_app("your_image", cifar_root)
+    healthy(app.file_uploader[0].upload("cat.png", png(), "image/png").run())
+    assert len(pictures(app)) == 2
+    assert "batch" in words(app)
+
+
+def test_without_runs_the_page_says_what_to_run(open_app: OpenApp, tmp_path: Path):
+    for root in (tmp_path / "nowhere", tmp_path):
+        app = open_app("overview", root)
+        assert [code.value.split()[:3] for code in app.code] == [["python", "-m", "train"]]
+
+
+def test_a_damaged_run_is_one_line_and_the_others_are_shown(open_app: OpenApp, few: Path, runs: dict[str, Run]):
+    damaged = few / runs["group"].key / "weights.safetensors"
+    damaged.write_bytes(damaged.read_bytes()[:1000])
+    app = open_app("overview", few)
+    assert [runs["group"].path.name in warning.value for warning in app.sidebar.warning] == [True]
+    assert set(app.dataframe[0].value["run"]) == {"batch", "none"}
+    for page in PAGES:
+        healthy(app.switch_page(f"explorer/pages/{page}.py").run())
+
+
+def test_a_damaged_card_is_one_line(open_app: OpenApp, few: Path, runs: dict[str, Run]):
+    card = few / runs["none"].key / "card.json"
+    card.write_text(card.read_text()[:500])
+    app = open_app("overview", few)
+    assert [runs["none"].path.name in warning.value for warning in app.sidebar.warning] == [True]
+    assert set(app.dataframe[0].value["run"]) == {"batch", "group"}
+
+
+def test_a_new_run_is_listed_on_the_next_view(open_app: OpenApp, few: Path, runs: dict[str, Run]):
+    late, outside = few / runs["none"].key, few / ".outside"
+    late.rename(outside)
+    app = open_app("overview", few)
+    assert set(app.dataframe[0].value["run"]) == {"batch", "group"}
+    outside.rename(late)
+    assert set(healthy(app.run()).dataframe[0].value["run"]) == {"batch", "group", "none"}
+
+
+# Overview
+
+
+def test_overview_shows_each_card_and_marks_the_best(open_app: OpenApp, runs: dict[str, Run]):
+    table = open_app().dataframe[0]
+    accuracy, count = (column_called(table, heading) for heading in ("Test accuracy", "Test misclassified"))
+    shown = table.value.set_index(column_called(table, "Norm"))
+    assert set(shown.index) == set(runs)
+    for norm, run in runs.items():
+        assert shown.loc[norm, accuracy] == run.card.metrics["test"].accuracy
+        assert shown.loc[norm, count] == len(misclassified(run))
+    assert shown[accuracy].is_monotonic_decreasing
+    styler, place = table.proto.arrow_data.styler, list(table.value.columns).index(accuracy)
+    marked = [f"#T_{styler.uuid}_row{row}_col{place}" in styler.styles for row in range(len(shown))]
+    assert marked == list(shown[accuracy] == shown[accuracy].max())
+
+
+def test_overview_names_the_split_that_its_figures_are_of(open_app: OpenApp, runs: dict[str, Run]):
+    app = open_app()
+    for title, word, split in (("Validation", "Val", "val"), ("Train", "Train", "train")):
+        healthy(app.button_group(key="runs_split").set_value(title).run())
+        table = app.dataframe[0]
+        shown = table.value.set_index("run")[column_called(table, f"{word} accuracy")]
+        assert shown.to_dict() == {norm: run.card.metrics[split].accuracy for norm, run in runs.items()}
+
+
+def column_called(table: Dataframe, heading: str) -> str:
+    """The column of a shown table that stands under a heading."""
+    settings = json.loads(table.proto.columns)
+    (name,) = [name for name in table.proto.column_order if settings.get(name, {}).get("label", name) == heading]
+    return name
+
+
+# Failures
+
+
+@pytest.mark.parametrize("norm", ["batch", "group", "none"])
+def test_failures_shows_exactly_the_misclassified_images(open_app: OpenApp, runs: dict[str, Run], norm: str):
+    wrong = misclassified(runs[norm])
+    app = open_app("failures", run=norm)
+    assert f"{len(wrong)} of {runs[norm].card.metrics['test'].count}" in words(app)
+    shown = [image for page in all_pages(app) for image in page]
+    assert len(shown) == len(wrong)
+    assert set(shown) == set(wrong["image_id"])
+
+
+def test_a_tile_names_the_classes_and_the_confidence(open_app: OpenApp, runs: dict[str, Run]):
+    wrong = misclassified(runs["batch"]).set_index("image_id")
+    for tile in tiles(open_app("failures", run="batch")):
+        row = wrong.loc[tile["id"]]
+        caption = " ".join([tile["title"], *tile["lines"]])
+        for part in (row["true"], row["predicted"], f"{row['confidence']:.0%}"):
+            assert part in caption
+            assert part in tile["description"]
+        assert tile["tone"] == "wrong"
+
+
+def test_the_filters_keep_just_the_matching_images(open_app: OpenApp, runs: dict[str, Run]):
+    wrong = misclassified(runs["batch"])
+    true, predicted = wrong[["true", "predicted"]].value_counts().index[-1]
+    app = open_app("failures", run="batch")
+
+    app.selectbox(key="true").select(true)
+    healthy(app.run())
+    expected = wrong[wrong["true"] == true]
+    assert {image for page in all_pages(app) for image in page} == set(expected["image_id"])
+
+    app.selectbox(key="predicted").select(predicted)
+    healthy(app.run())
+    expected = expected[expected["predicted"] == predicted]
+    assert set(ids(app)) == set(expected["image_id"])
+    assert str(len(expected)) in words(app)
+
+
+def test_no_failure_of_a_class_is_a_sentence(open_app: OpenApp):
+    app = open_app("failures", true="red", predicted="red")
+    assert not tiles(app)
+    assert len(app.info) == 1
+
+
+def test_sorting_orders_by_confidence_or_as_in_the_data_set(open_app: OpenApp, runs: dict[str, Run]):
+    wrong = misclassified(runs["group"]).set_index("image_id")
+    app = open_app("failures", run="group")
+    falling, rising, kept = app.selectbox(key="order").options
+    for order in (falling, rising, kept):
+        healthy(app.selectbox(key="order").select(order).run())
+        shown = [image for page in all_pages(app) for image in page]
+        confidence = wrong.loc[shown, "confidence"]
+        if order == kept:
+            assert shown == list(wrong.index)
+        else:
+            assert confidence.is_monotonic_increasing if order == rising else confidence.is_monotonic_decreasing
+
+
+@pytest.mark.parametrize("change", ["true", "predicted", "order", "run"])
+def test_a_change_of_the_selection_goes_back_to_the_first_page(open_app: OpenApp, runs: dict[str, Run], change: str):
+    app = open_app("failures", run="batch")
+    first = ids(app)
+    healthy(app.get("pagination")[0].select(2).run())
+    assert not set(ids(app)) & set(first)
+    if change == "run":
+        app.button_group(key="run").set_value("none")
+    else:
+        app.selectbox(key=change).select_index(1)
+    healthy(app.run())
+    wrong = misclassified(runs["none" if change == "run" else "batch"]).sort_values("confidence", kind="stable")
+    if change in ("true", "predicted"):
+        wrong = wrong[wrong[change] == app.selectbox(key=change).value]
+    expected = list(wrong["image_id"] if change == "order" else wrong["image_id"][::-1])
+    assert ids(app) == expected[: len(ids(app))]
+    assert len(ids(app)) == min(24, len(expected))
+
+
+def test_the_url_restores_the_selection(open_app: OpenApp, runs: dict[str, Run]):
+    wrong = misclassified(runs["group"])
+    image = wrong.iloc[0]
+    order = open_app("failures").selectbox(key="order").options[1]
+    query = {"run": "group", "true": image["true"], "order": order, "heatmaps": "true", "image": image["image_id"]}
+    app = open_app("failures", **query)
+    assert app.button_group(key="run").value == "group"
+    assert app.selectbox(key="true").value == image["true"]
+    assert app.selectbox(key="order").value == order
+    assert app.toggle(key="heatmaps").value is True
+    expected = wrong[wrong["true"] == image["true"]].sort_values("confidence", kind="stable")["image_id"]
+    assert ids(app) == list(expected)[:24]
+    assert len(pictures(app)) == 3
+    assert image["image_id"] in words(app)
+
+
+def test_the_url_restores_the_page(open_app: OpenApp):
+    app = open_app("failures", run="batch")
+    second = all_pages(app)[1]
+    assert ids(open_app("failures", run="batch", page="2")) == second
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"run": "nonsense"},
+        {"true": "nonsense", "predicted": "nonsense", "order": "nonsense"},
+        {"page": "99"},
+        {"page": "-1"},
+        {"image": "nonsense"},
+        {"dataset": "nonsense", "architecture": "nonsense"},
+    ],
+)
+def test_a_url_that_names_nothing_shows_the_page_all_the_same(open_app: OpenApp, query: dict[str, str]):
+    assert len(tiles(open_app("failures", **query))) == 24
+
+
+def test_the_large_image_is_explained_for_both_classes(open_app: OpenApp, runs: dict[str, Run]):
+    row = misclassified(runs["batch"]).iloc[3]
+    app = open_app("failures", run="batch", image=row["image_id"])
+    assert len(set(pictures(app))) == 3
+    text = words(app)
+    for part in (row["true"], row["predicted"], f"{row['confidence']:.1%}"):
+        assert part in text
+
+
+def test_heatmaps_change_the_pictures_and_nothing_else(open_app: OpenApp):
+    app = open_app("failures", run="batch")
+    plain, before = app.get("bidi_component")[0].proto.bytes, tiles(app)
+    healthy(app.toggle(key="heatmaps").set_value(True).run())
+    assert app.get("bidi_component")[0].proto.bytes != plain
+    assert tiles(app) == before
+
+
+# Classes
+
+
+@pytest.mark.parametrize("name", ["blue", "green", "red"])
+def test_classes_shows_right_and_wrong_images_of_the_class(open_app: OpenApp, runs: dict[str, Run], name: str):
+    app = open_app("classes", **{"class": name})
+    shown = tiles(app)
+    start = 0
+    for run in runs.values():
+        of_class = stored(run).query("true == @name")
+        right, wrong = (of_class[(of_class["predicted"] == name) == side] for side in (True, False))
+        for part, tone in ((right, "right"), (wrong, "wrong")):
+            best = part.sort_values("confidence", ascending=False, kind="stable")["image_id"].head(4).to_list()
+            row = shown[start : start + len(best)]
+            assert [tile["id"] for tile in row] == best
+            assert all(tile["tone"] == tone for tile in row)
+            start += len(best)
+        assert f"{len(right)} of {len(of_class)}" in words(app)
+    assert start == len(shown)
+
+
+def test_classes_explains_another_class_with_other_pictures(open_app: OpenApp):
+    app = open_app("classes", **{"class": "blue"})
+    before = [element.proto.bytes for element in app.get("bidi_component")]
+    healthy(app.selectbox(key="target").select_index(1).run())
+    after = [element.proto.bytes for element in app.get("bidi_component")]
+    assert len(after) == len(before)
+    assert before != after
+
+
+# Your image
+
+
+def test_an_upload_gets_a_heatmap_of_every_norm(open_app: OpenApp, runs: dict[str, Run]):
+    app = open_app("your_image")
+    before = pictures(app)
+    assert len(before) == 1 + len(runs)
+    healthy(app.file_uploader[0].upload("mine.png", png(), "image/png").run())
+    after = pictures(app)
+    assert len(after) == 1 + len(runs)
+    assert after[0] not in before
+    assert all(norm in words(app) for norm in runs)
+    assert not app.error
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("cut.png", png(size=(300, 300))[:2000]),
+        ("empty.png", b""),
+        ("notes.png", b"These are notes, not a picture.\n" * 20),
+    ],
+)
+def test_a_bad_upload_is_a_line_that_says_what_was_wanted(open_app: OpenApp, name: str, data: bytes):
+    app = open_app("your_image")
+    healthy(app.file_uploader[0].upload(name, data, "image/png").run())
+    assert len(app.error) == 1
+    text = words(app)
+    assert f"{name}: expected a PNG, JPEG or WEBP picture, got" in text
+    assert not pictures(app)
+
+
+def test_a_sample_is_shown_with_its_true_class(open_app: OpenApp, coloured):
+    app = open_app("your_image")
+    before = pictures(app)
+    name = app.selectbox(key="sample").options[-1]
+    healthy(app.selectbox(key="sample").select(name).run())
+    assert pictures(app)[0] != before[0]
+    label, image = name.split(", ")
+    assert image.split("/")[1] == label
+    assert f"True class: {label}" in words(app)
+
+
+def test_a_chosen_class_is_explained_by_every_norm(open_app: OpenApp, runs: dict[str, Run]):
+    app = open_app("your_image")
+    shown = {}
+    for name in runs["batch"].card.classes:
+        healthy(app.selectbox(key="explained").select(name).run())
+        shown[name] = pictures(app)
+    images, *maps = zip(*shown.values(), strict=True)
+    assert len(set(images)) == 1
+    assert any(len(set(of_norm)) == 3 for of_norm in maps)
+
+
+# Training
+
+
+@pytest.mark.parametrize("metric", ["Accuracy", "Loss", "Micro F1", "Macro F1"])
+def test_training_draws_the_chosen_metric(open_app: OpenApp, runs: dict[str, Run], metric: str):
+    app = open_app("training")
+    healthy(app.button_group(key="metric").set_value(metric).run())
+    charts = app.get("vega_lite_chart")
+    assert len(charts) == 2
+    for chart, split in zip(charts, ("train", "val"), strict=True):
+        data = chart_data(chart).set_index("run")
+        column = f"{split}_{metric.lower().replace(' ', '_')}"
+        for norm, run in runs.items():
+            assert data.loc[norm, "value"] == pytest.approx(run.history()[column].item())
+
+
+def test_every_view_of_training_shows_curves_or_what_to_run(open_app: OpenApp):
+    app = open_app("training")
+    for view in app.button_group(key="view").options:
+        healthy(app.button_group(key="view").set_value(view).run())
+        assert bool(app.get("vega_lite_chart")) != any("python -m train" in code.value for code in app.code)
+
+
+def test_training_draws_against_epochs_or_time(open_app: OpenApp):
+    app = open_app("training")
+    fields = []
+    for option in app.button_group(key="axis").options:
+        healthy(app.button_group(key="axis").set_value(option).run())
+        fields.append(json.loads(app.get("vega_lite_chart")[0].proto.spec)["encoding"]["x"]["field"])
+    assert fields == ["epoch", "seconds"]
+
+
+def chart_data(chart) -> pd.DataFrame:
+    with pa.ipc.open_stream(chart.proto.datasets[0].data.data) as stream:
+        return stream.read_pandas()
+
+
+# Images that are not those the run was tested on
+
+
+def test_on_other_images_the_shown_predictions_are_made_anew(
+    open_app: OpenApp, coloured, runs: dict[str, Run], tmp_path: Path
+):
+    images = copytree(coloured.images, tmp_path / "colours")
+    name = f"folder:{images}"
+    original = runs["batch"]
+    weights = original.load_model().state_dict()
+    kept = {split: original.predictions(split) for split in ("val", "test")}
+    card = replace(original.card, dataset=replace(original.card.dataset, name=name))
+    root = tmp_path / "checkpoints"
+    run = write_run(root, card, weights, original.history(), kept)
+    table = stored(run)
+    right, other = table.query("true == predicted").iloc[0], table.query("true != predicted")
+    donor = other[other["predicted"] != right["true"]].iloc[0]
+    (images / right["image_id"]).write_bytes((images / donor["image_id"]).read_bytes())
+
+    test = load_dataset(name, size=32).splits["test"]
+    found = Predictions(test.ids, test.labels.numpy(), predict(run.load_model(), test.images, run.card.input))
+    assert found.wrong.sum() == kept["test"].wrong.sum() + 1
+    app = open_app("failures", root)
+    shown = {image for page in all_pages(app) for image in page}
+    assert shown == {image for image, wrong in zip(found.ids, found.wrong, strict=True) if wrong}
+    assert shown != set(misclassified(run)["image_id"])
+    assert f"{found.wrong.sum()} of {len(found.ids)}" in words(app)
