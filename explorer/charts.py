@@ -244,7 +244,7 @@ def reliability_chart(table: pd.DataFrame) -> Chart:
 
 def _dashes(history: pd.DataFrame) -> alt.StrokeDash:
     """A dash per batch size, named in the legend where there are several."""
-    several = history["batch"].nunique() > 1
+    several = len(set(history["batch"])) > 1
     return alt.StrokeDash(
         "batch:O", legend=alt.Legend(title="batch size", orient="top") if several else None, title="batch size"
     )

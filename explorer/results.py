@@ -21,10 +21,10 @@ def results_markdown(runs: Sequence[Run]) -> str:
     if not runs:
         return "No runs yet."
     table = runs_table(runs, labels_of(runs))
-    sections = []
-    for (dataset, architecture), group in table.groupby(["dataset", "architecture"], sort=False):
-        sections.append(f"**{dataset}, {architecture}** ({_costs(group)})\n\n{_table(group)}")
-    return "\n\n".join(sections)
+    return "\n\n".join(
+        f"**{dataset}, {architecture}** ({_costs(group)})\n\n{_table(group)}"
+        for (dataset, architecture), group in _groups(table, ["dataset", "architecture"])
+    )
 
 
 def with_results(text: str, tables: str) -> str:
@@ -47,15 +47,22 @@ def _range(column: ArrayLike) -> str:
 
 
 def _table(group: pd.DataFrame) -> str:
-    varied = [key for key in ("batch_size", "epochs") if group[key].nunique() > 1]
+    varied = [key for key in ("batch_size", "epochs") if len(set(group[key])) > 1]
     lines = [f"| {' | '.join(HEADINGS)} |", "|---" * len(HEADINGS) + "|"]
-    order = sorted(group.groupby(["norm", *varied]), key=lambda item: (list(NORMS).index(item[0][0]), item[0][1:]))
-    for (norm, *values), same in order:
+    groups = _groups(group, ["norm", *varied])
+    for (norm, *values), same in sorted(groups, key=lambda pair: (list(NORMS).index(pair[0][0]), pair[0][1:])):
         name = ", ".join(
             [norm, *(f"{key.replace('_', ' ')} {value}" for key, value in zip(varied, values, strict=True))]
         )
         lines.append(f"| {' | '.join(_cells(name, same))} |")
     return "\n".join(lines)
+
+
+def _groups(table: pd.DataFrame, keys: list[str]) -> list[tuple[tuple, pd.DataFrame]]:
+    """Pairs of the values of the keys and the rows that have them, in order of appearance."""
+    values = list(zip(*(table[key] for key in keys), strict=True))
+    rows = {value: [i for i, other in enumerate(values) if other == value] for value in values}
+    return [(value, table.iloc[chosen]) for value, chosen in rows.items()]
 
 
 def _cells(name: str, runs: pd.DataFrame) -> list[str]:

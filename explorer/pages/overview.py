@@ -62,6 +62,14 @@ def show_table(table: pd.DataFrame, key: str, leading: tuple[str, ...]) -> None:
 SHADED = "font-weight: 700; background-color: #2e8b5733"
 
 
+def verdict(wrong: np.ndarray, labels: list[str], reference: str, table: pd.DataFrame) -> str:
+    """The comparison with the reference in a sentence, with mean and spread where norms have several seeds."""
+    seeds = None
+    if not table.duplicated(["norm", "seed"]).to_numpy().any():
+        seeds = comparison.seed_summary(table.rename(columns={"test_accuracy": "accuracy"}))
+    return comparison.verdict(comparison.compare_to_reference(wrong, labels, reference), seeds)
+
+
 def show_accuracies(table: pd.DataFrame) -> None:
     """Dots with intervals."""
     count = int(table["test_count"].iloc[0])
@@ -116,14 +124,15 @@ def show_comparison(wrong: np.ndarray, labels: list[str], reference: str) -> Non
 def show_fairness(table: pd.DataFrame, labels: list[str]) -> None:
     """What differs besides the norm."""
     st.subheader("Is the comparison fair?")
-    said = comparison.fairness(table[list(FAIR)].to_dict("records"), labels)
-    same = [name for name in FAIR if table[name].nunique() == 1 and name != "seconds"]
+    said = comparison.fairness(
+        [dict(zip(FAIR, row, strict=True)) for row in zip(*(table[f] for f in FAIR), strict=True)], labels
+    )
+    same = [name for name in FAIR if len(set(table[name])) == 1 and name != "seconds"]
     words = {"macs": "MACs", "batch_size": "batch size"}
     st.markdown(f"The same for all: {', '.join(words.get(name, name) for name in same) or 'nothing'}.")
     for sentence in said:
         st.markdown(f"- {sentence}")
-    seeds = int(table.groupby("norm")["seed"].nunique().min())
-    if seeds == 1:
+    if len(set(table["seed"])) == 1:
         st.caption("One seed per norm: how much another training would change the figures is not seen here.")
 
 
@@ -134,7 +143,7 @@ def show_calibration(found: dict[str, Predictions], norms: dict[str, str]) -> No
     errors = {label: comparison.calibration_error(table) for label, table in tables.items()}
     points = pd.concat([t.assign(run=label, norm=norms[label]) for label, t in tables.items()], ignore_index=True)
     left, right = st.columns([3, 2], gap="large")
-    left.altair_chart(charts.reliability_chart(points[points["count"] > 0]), alt="Accuracy against confidence, by run")
+    left.altair_chart(charts.reliability_chart(points.query("count > 0")), alt="Accuracy against confidence, by run")
     right.dataframe(
         pd.DataFrame({"run": list(errors), "error": list(errors.values())}).sort_values("error"),
         hide_index=True,
@@ -169,28 +178,26 @@ card = chosen.runs[0].card
 
 st.title("Which normalization wins?")
 said, chosen_reference = st.columns([3, 1], vertical_alignment="center")
-reference = chosen_reference.selectbox(
-    "Compared with",
-    labels,
-    index=labels.index("batch") if "batch" in labels else 0,
-    key="reference",
-    bind="query-params",
+reference = (
+    chosen_reference.selectbox(
+        "Compared with",
+        labels,
+        index=labels.index("batch") if "batch" in labels else 0,
+        key="reference",
+        bind="query-params",
+    )
+    or labels[0]
 )
 same_images = len({p.ids for p in found.values()}) == 1
-if same_images:
-    wrong = np.stack([p.wrong for p in found.values()])
-    summary = (
-        comparison.seed_summary(table.rename(columns={"test_accuracy": "accuracy"}))
-        if table.groupby(["norm", "seed"]).size().max() == 1
-        else None
-    )
-    said.markdown(f"#### {comparison.verdict(comparison.compare_to_reference(wrong, labels, reference), summary)}")
+wrong = np.stack([p.wrong for p in found.values()]) if same_images else None
+if wrong is None:
+    said.warning("These runs were tested on different images, so they cannot be compared image by image.")
 else:
-    st.warning("These runs were tested on different images, so they cannot be compared image by image.")
+    said.markdown(f"#### {verdict(wrong, labels, reference, table)}")
 show_table(table, "runs", ("run", "architecture"))
 st.subheader("Test accuracy")
 show_accuracies(table)
-if same_images and len(labels) > 1:
+if wrong is not None and len(labels) > 1:
     show_comparison(wrong, labels, reference)
 show_fairness(table, labels)
 show_calibration(found, norms)
