@@ -83,6 +83,8 @@ def train_run(job: Job, *, overwrite: bool = False, device: str = "auto", quiet:
     """
     architecture, norm = job.choices()
     check_recipe(job.recipe)
+    if job.seed < 0:
+        raise ValueError(f"the seed must be at least 0; got {job.seed}")
     device = pick_device(device)
     dataset = load_dataset(job.dataset, size=job.size, data_root=job.data_root, download=job.download)
     spec = input_spec(dataset)
@@ -108,7 +110,8 @@ def complete_choice(
     parameters = inspect.signature(registry[name]).parameters.values()
     defaults = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
     for key, value in given.items():
-        if not isinstance(value, int if isinstance(defaults[key], int) else (int, float)):
+        kinds = (int,) if isinstance(defaults[key], int) else (int, float)
+        if isinstance(value, bool) or not isinstance(value, kinds):
             wanted = "a whole number" if isinstance(defaults[key], int) else "a number"
             raise ValueError(f"argument {key!r} of {kind} {name!r} wants {wanted}, like {defaults[key]}; got {value!r}")
     return Choice(name, defaults | dict(given))
