@@ -45,10 +45,8 @@ def show_images(run: Run, found: Predictions, positions: np.ndarray, target: int
         label="Images with heatmaps",
     )
     if clicked and clicked in found.ids and found.wrong[found.ids.index(clicked)]:
-        st.switch_page(
-            "explorer/pages/failures.py",
-            query_params={**st.query_params.to_dict(), "run": chosen.label(run), "image": clicked},
-        )
+        # The selectors beside every page put themselves into the URL again; Streamlit refuses to be given them.
+        st.switch_page("explorer/pages/failures.py", query_params={"run": chosen.label(run), "image": clicked})
 
 
 chosen = selection()
