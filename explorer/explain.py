@@ -1,0 +1,81 @@
+"""What a model says of one image and where it looks: one computation for the app and the command line.
+
+Takes models and tensors; scales are `own`, each map stretched to its own maximum, and `shared`, one scale for the maps
+of several models on the same image.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from explorer.architectures.staged import StagedModel
+from explorer.heatmaps import explain_blank, peaks, raw_heatmaps, scale_each, scale_together
+
+SCALES = ("own", "shared")
+
+
+@dataclass(frozen=True)
+class Explained:
+    """What one model says of one image, and what in the image speaks for a target class.
+
+    Attributes:
+        probabilities: of each class, (K,) float32.
+        target: the class whose map this is.
+        stage: the stage the map was taken at.
+        raw: the raw map (h, w) at the stage's own resolution.
+        size: height and width in pixels of what the model eats.
+    """
+
+    probabilities: np.ndarray
+    target: int
+    stage: str
+    raw: Tensor
+    size: tuple[int, int]
+
+    @property
+    def predicted(self) -> int:
+        return int(self.probabilities.argmax())
+
+    @property
+    def raw_maximum(self) -> float:
+        """The strongest evidence anywhere in the map, 0 if there is none: what the own scale hides."""
+        return float(peaks(self.raw))
+
+    @property
+    def blank(self) -> str | None:
+        """Why the map shows nothing, None if it shows something."""
+        return explain_blank(self.raw)
+
+
+def explain(model: StagedModel, inputs: Tensor, target: int | None = None, stage: str | None = None) -> Explained:
+    """What a model says of one normalised image (1, 3, H, W), with the map of a class or else of the predicted one.
+
+    Raises:
+        ValueError: more or fewer images than one, an unknown class or stage, or whatever else `raw_heatmaps` refuses.
+    """
+    if len(inputs) != 1:
+        raise ValueError(f"expected one image (1, 3, H, W), got shape {tuple(inputs.shape)}; pass one at a time")
+    with torch.no_grad():
+        probabilities = model(inputs).float().softmax(1)[0].numpy()
+    if target is not None and not 0 <= target < len(probabilities):
+        raise ValueError(f"expected a target from 0 to {len(probabilities) - 1}, got {target}")
+    shown = int(probabilities.argmax()) if target is None else target
+    stage = stage or model.cam_stage
+    raw = raw_heatmaps(model, inputs, torch.tensor([shown]), stage)[0]
+    return Explained(probabilities, shown, stage, raw, (int(inputs.shape[2]), int(inputs.shape[3])))
+
+
+def scaled(found: Sequence[Explained], scale: str) -> list[Tensor]:
+    """Heatmaps (H, W) in [0, 1] of several models' maps of the same image.
+
+    On the `own` scale each has the size its model eats; on the `shared` one all have the largest of these sizes.
+    """
+    if scale not in SCALES:
+        raise ValueError(f"unknown scale {scale!r}; expected one of: {', '.join(SCALES)}")
+    if scale == "own":
+        return [scale_each(one.raw[None], one.size)[0] for one in found]
+    largest = max(one.size[0] for one in found), max(one.size[1] for one in found)
+    return [maps[0] for maps in scale_together([one.raw[None] for one in found], largest)]
