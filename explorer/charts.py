@@ -1,11 +1,13 @@
 """DataFrame -> alt.Chart. One fixed colour per norm, from Okabe and Ito's palette for colour-blind people."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import altair as alt
 import numpy as np
 import pandas as pd
 
+SUM = "any class"  # the row or column of sums in a confusion matrix
 EMPHASIS, QUIET = "#2457c5", "#8a93a3"
 Chart = alt.Chart | alt.LayerChart | alt.FacetChart
 
@@ -240,6 +242,80 @@ def reliability_chart(table: pd.DataFrame) -> Chart:
         .add_params(hover)
     )
     return (diagonal + lines).properties(height=380)
+
+
+def confusion_table(counts: np.ndarray, classes: Sequence[str], chosen: tuple[str, str]) -> pd.DataFrame:
+    """The rows of `confusion_chart` from counts (K, K): every cell, and the sums of wrong ones as the class SUM."""
+    wrong = counts * (1 - np.eye(len(classes), dtype=int))
+    full = np.block([[counts, wrong.sum(1, keepdims=True)], [wrong.sum(0, keepdims=True), np.array([[wrong.sum()]])]])
+    names = [*classes, SUM]
+    rows = []
+    for i, true in enumerate(names):
+        for k, predicted in enumerate(names):
+            kind = "sum" if SUM in (true, predicted) else "right" if i == k else "wrong"
+            rows.append((true, predicted, int(full[i, k]), (true, predicted) == chosen, kind))
+    return pd.DataFrame(rows, columns=pd.Index(["true", "predicted", "count", "chosen", "kind"]))
+
+
+def confusion_chart(table: pd.DataFrame, selection: str, signed: bool = False) -> Chart:
+    """Counts by true class (row) and predicted class (column), one clickable cell each; the chosen one is framed.
+
+    Columns: `true`, `predicted`, `count`, `chosen` (bool) and `kind` (`right`, `wrong` or `sum`), as `confusion_table`
+    gives them. `signed` colours differences of two runs: blue fewer, orange more.
+    """
+    classes = list(dict.fromkeys(table["true"]))
+    base = alt.Chart(table).encode(
+        x=alt.X(
+            "predicted:N", sort=classes, title="predicted", axis=alt.Axis(orient="top", labelAngle=-30, labelLimit=130)
+        ),
+        y=alt.Y("true:N", sort=classes, title="true", axis=alt.Axis(labelLimit=130)),
+        tooltip=["true:N", "predicted:N", alt.Tooltip("count:Q", title="images")],
+    )
+    wrong = table.loc[table["kind"] == "wrong", "count"].abs()
+    reach = max(1, int(wrong.max()) if len(wrong) else 1)
+    if signed:
+        scale = alt.Scale(scheme="blueorange", domain=[-reach, reach])
+    else:
+        scale = alt.Scale(scheme="oranges", domain=[0, reach])
+    cells = base.mark_rect(cornerRadius=3, cursor="pointer").encode(
+        color=alt.condition(
+            "datum.kind == 'wrong'", alt.Color("count:Q", scale=scale, legend=None), alt.value("#8a93a340")
+        ),
+        stroke=alt.condition("datum.chosen", alt.value(EMPHASIS), alt.value("transparent")),
+        strokeWidth=alt.value(3),
+    )
+    dark = f"datum.kind == 'wrong' && abs(datum.count) > {0.65 * reach}"
+    text = base.mark_text(fontSize=13).encode(
+        text=alt.Text("count:Q", format="+d" if signed else "d"),
+        color=alt.when(dark)
+        .then(alt.value("white"))
+        .when("datum.kind == 'wrong'")
+        .then(alt.value("#1a2130"))
+        .otherwise(alt.value(QUIET)),
+    )
+    picked = alt.selection_point(name=selection, fields=["true", "predicted"], clear=False)
+    return (cells.add_params(picked) + text).properties(height=34 * len(classes) + 110)
+
+
+def overlap_chart(table: pd.DataFrame, selection: str) -> Chart:
+    """Images that exactly one set of runs fails on, as bars, with a tick where independent failures would be.
+
+    Columns: `set` (its label), `observed`, `expected`, `chosen` (bool), in the order to show.
+    """
+    base = alt.Chart(table).encode(y=alt.Y("set:N", sort=None, title=None, axis=alt.Axis(labelLimit=230)))
+    picked = alt.selection_point(name=selection, fields=["set"], clear=False)
+    bars = base.mark_bar(cursor="pointer", cornerRadiusEnd=3).encode(
+        x=alt.X("observed:Q", title="images"),
+        color=alt.condition("datum.chosen", alt.value(EMPHASIS), alt.value("#9db4dd")),
+        tooltip=[
+            alt.Tooltip("set:N", title="who"),
+            alt.Tooltip("observed:Q", title="images"),
+            alt.Tooltip("expected:Q", title="if failures were independent", format=".1f"),
+        ],
+    )
+    ticks = base.mark_tick(color=NORM_COLOURS["batch-instance"], thickness=3, size=18).encode(x="expected:Q")
+    text = base.mark_text(align="left", dx=6, color=QUIET).encode(x="observed:Q", text="observed:Q")
+    return (bars.add_params(picked) + ticks + text).properties(height=28 * len(table) + 60)
 
 
 def _dashes(history: pd.DataFrame) -> alt.StrokeDash:

@@ -6,7 +6,8 @@ What is large lives in `cache_resource` and is never changed; keys are names and
 import json
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ import pandas as pd
 import streamlit as st
 
 from explorer.datasets import Dataset, DatasetMissing, Split, load_dataset
+from explorer.failures import Answers
 from explorer.runs import Predictions, Problem, Run, labels_of, list_runs, predict
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from explorer.architectures import StagedModel
     from explorer.capacity import MemorySizes
+    from explorer.explain import Explained
 
 CHECKPOINTS = Path(os.environ.get("NORMSCOPE_CHECKPOINTS") or Path(__file__).parents[1] / "checkpoints")
 ONE_PER_FAMILY = ("resnet14", "compact", "tinyresnet", "vgg11", "convnet", "simplecnn")
@@ -153,35 +156,81 @@ def _heatmaps(
     return heatmaps(model(_run), _run.card.input.normalise(images), torch.tensor(targets), stage)
 
 
+def answers_of(chosen: Selection) -> Answers:
+    """What the runs of a selection say of the test images they share."""
+    found = {chosen.label(run): predictions(run) for run in chosen.runs}
+    first = next(iter(found.values()))
+    same = {label: one for label, one in found.items() if one.ids == first.ids}
+    return Answers(tuple(same), np.stack([one.probabilities for one in same.values()]), first.labels)
+
+
 @dataclass(frozen=True)
-class Explained:
-    """What one run says of one image, and where it looks for a target class."""
+class Reason:
+    """Where one run looks in one test image, for the predicted class, the true class or their contrast (`kind`)."""
 
     label: str
-    probabilities: np.ndarray
-    predicted: int
-    target: int
+    kind: str
+    answer: str
+    note: str
+    right: bool
+    stage: str
     heatmap: "Tensor"
-    blank: str | None
 
 
-def explain(chosen: Selection, image: "Tensor", target: int | None) -> list[Explained]:
-    """What each run says of a uint8 image (3, H, W), with the heatmap of a class or, without, of the predicted one."""
-    return [_explain(chosen.label(run), run, image, target) for run in chosen.runs]
+def explain_test_image(chosen: Selection, shown: Run, position: int, shared: bool) -> list[Reason]:
+    """The reasons of every run for one test image; of the contrast only where a run is wrong."""
+    return _reasons(tuple((run.key, _stamp(run)) for run in chosen.runs), position, shared, chosen, shown)
 
 
-def _explain(label: str, run: Run, image: "Tensor", target: int | None) -> Explained:
-    import torch
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _reasons(
+    keys: tuple[tuple[str, int], ...], position: int, shared: bool, _chosen: Selection, _shown: Run
+) -> list[Reason]:
+    from explorer.heatmaps import explain_blank, peaks, raw_heatmaps_all_classes, scale_each, scale_together
 
-    from explorer.heatmaps import explain_blank, raw_heatmaps, scale_each
+    found, size = [], (_shown.card.input.height, _shown.card.input.width)
+    for run in _chosen.runs:
+        split, classes, network = dataset(run).splits["test"], run.card.classes, model(run)
+        inputs = run.card.input.normalise(split.images[position : position + 1])
+        raw = raw_heatmaps_all_classes(network, inputs)[0]  # (K, h, w)
+        probabilities, true = predictions(run).probabilities[position], int(split.labels[position])
+        seen = int(probabilities.argmax())
+        kinds = {"predicted": (raw[seen], seen), "true": (raw[true], true), "contrast": (raw[seen] - raw[true], seen)}
+        for kind, (map_, target) in kinds.items():
+            if kind == "contrast" and seen == true:
+                continue
+            note = "blank" if explain_blank(map_) else f"peak {float(peaks(map_)):.2g}"
+            answer = f"{classes[target]} {probabilities[target]:.0%}"
+            found.append((Reason(_chosen.label(run), kind, answer, note, seen == true, network.cam_stage, map_), map_))
+    scaled = {}
+    for kind in ("predicted", "true", "contrast"):
+        raws = [map_[None] for reason, map_ in found if reason.kind == kind]
+        scaled[kind] = iter(scale_together(raws, size) if shared and raws else [scale_each(raw, size) for raw in raws])
+    return [replace(reason, heatmap=next(scaled[reason.kind])[0]) for reason, _ in found]
 
-    network, size = model(run), (run.card.input.height, run.card.input.width)
-    probabilities = predict(network, image[None], run.card.input)[0]
-    predicted = int(probabilities.argmax())
-    shown = predicted if target is None else target
-    raw = raw_heatmaps(network, run.card.input.normalise(image[None]), torch.tensor([shown]))
-    heatmap = scale_each(raw, size)[0]
-    return Explained(label, probabilities, predicted, shown, heatmap, explain_blank(raw[0]))
+
+def explain(run: Run, image: "Tensor", digest: str, target: int | None) -> "Explained":
+    """What a run says of a uint8 image (3, H, W), with the map of a class or, without, of the predicted one.
+
+    `digest` tells the image from all others.
+    """
+    return _explained(str(run.path), _stamp(run), digest, target, run, image)
+
+
+@st.cache_resource(max_entries=512, show_spinner="Looking where the models look")
+def _explained(path: str, stamp: int, digest: str, target: int | None, _run: Run, _image: "Tensor") -> "Explained":
+    from explorer.explain import explain
+
+    return explain(model(_run), _run.card.input.normalise(_image[None]), target)
+
+
+@st.cache_resource(max_entries=64, show_spinner="Reading the picture")
+def read_upload(file_id: str, sizes: tuple[tuple[int, int], ...], _data: bytes) -> "tuple[str, tuple[Tensor, ...]]":
+    """The SHA-256 of an uploaded file and its picture as uint8 (3, H, W) at each size. Raises UnreadableImage."""
+    from explorer.images import fit, read_image
+
+    picture = read_image(_data)
+    return sha256(_data).hexdigest(), tuple(fit(picture, height, width) for height, width in sizes)
 
 
 @st.cache_resource(max_entries=64, show_spinner="Counting the layers")

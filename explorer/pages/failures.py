@@ -1,16 +1,23 @@
-"""What a run gets wrong: its misclassified test images, filtered and sorted; a click opens one large."""
+"""What each norm gets wrong: maps of the failures, filters, a grid of pictures, and one image through all norms."""
+
+from collections.abc import Mapping
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 
+from explorer import charts, comparison
 from explorer import images as pictures
+from explorer.failures import ALL_RUNS, ANY_RUN, ONLY_THIS, ORDERS, THIS, Answers, Question, find_images, set_label
+from explorer.metrics import confusion
 from explorer.pages.gallery import Tile, show_gallery
-from explorer.runs import Predictions, Run
-from explorer.session import heatmaps, images_of, predictions, selection
+from explorer.runs import Run
+from explorer.session import Selection, answers_of, explain_test_image, heatmaps, images_of, selection
 
 PER_PAGE = 24
-ANY = "any class"
-ORDERS = ("most confident first", "least confident first", "in the order of the data set")
+MOST_SETS = 9
+ANY = charts.SUM
+FILTERS = ("true", "predicted", "failed_by", "confidence", "doubtful")
 
 
 def first_page() -> None:
@@ -18,71 +25,162 @@ def first_page() -> None:
     st.session_state["page"] = 1
 
 
-def select_filters(classes: tuple[str, ...]) -> tuple[str, str, str]:
-    """The chosen true class, predicted class and order."""
-    true, predicted, order = st.columns(3)
-    options = [ANY, *classes]
+def reset_filters() -> None:
+    """Takes every filter off."""
+    for key in FILTERS:
+        st.session_state.pop(key, None)
+    st.session_state.update(
+        {"true": ANY, "predicted": ANY, "failed_by": THIS, "confidence": (0, 100), "doubtful": False}
+    )
+    first_page()
+
+
+def take_cell(key: str) -> None:
+    """Makes the clicked cell of the confusion matrix the filter; a cell of sums stands for any class."""
+    if chosen := st.session_state[key].selection["cell"]:
+        for field in ("true", "predicted"):
+            st.session_state[field] = chosen[0][field]
+        first_page()
+
+
+def take_set(key: str) -> None:
+    """Makes the clicked set of norms the filter."""
+    if chosen := st.session_state[key].selection["set"]:
+        st.session_state["failed_by"] = chosen[0]["set"]
+        first_page()
+
+
+def select_filters(answers: Answers, run: int, classes: tuple[str, ...]) -> tuple[Question, str]:
+    """What the filters above the grid ask for, and the order."""
+    sets = [set_label(failing, answers.runs) for failing in overlap(answers)["failing"]]
     bound = {"bind": "query-params", "on_change": first_page}
-    return (
-        true.selectbox("True class", options, key="true", **bound),
-        predicted.selectbox("Predicted class", options, key="predicted", **bound),
-        order.selectbox("Order", ORDERS, key="order", **bound),
+    first, second, third, fourth = st.columns(4)
+    true = first.selectbox("True class", [ANY, *classes], key="true", **bound)
+    predicted = second.selectbox("Predicted class", [ANY, *classes], key="predicted", **bound)
+    several = [ONLY_THIS, ANY_RUN, ALL_RUNS, *sets] if len(answers.runs) > 1 else []
+    failed_by = third.selectbox("Failed by", [THIS, *several], key="failed_by", **bound)
+    order = fourth.selectbox("Order", list(ORDERS), key="order", **bound)
+    low, high = sorted(first.slider("Confidence", 0, 100, (0, 100), format="%d %%", key="confidence", **bound))
+    doubtful = second.toggle(
+        "Likely label errors",
+        key="doubtful",
+        help="Images whose label the norm finds implausible (confident learning, Northcutt et al. 2021).",
+        **bound,
+    )
+    third.button("Reset filters", on_click=reset_filters, icon=":material/filter_alt_off:", width="stretch")
+    question = Question(
+        run,
+        failed_by or THIS,
+        None if true == ANY else classes.index(true),
+        None if predicted == ANY else classes.index(predicted),
+        (low / 100, high / 100),
+        doubtful,
+    )
+    return question, order
+
+
+def overlap(answers: Answers) -> pd.DataFrame:
+    """The exclusive failure sets, largest first, without the images that nobody fails."""
+    table = comparison.failure_overlap(answers.wrong, answers.runs)
+    return table.iloc[[i for i, failing in enumerate(table["failing"]) if failing]]
+
+
+def show_confusion(answers: Answers, question: Question, classes: tuple[str, ...], other: str) -> None:
+    """The confusion matrix of the run, or its difference to another run; a click filters the grid."""
+    counts = confusion(answers.predicted[question.run], answers.labels, len(classes))
+    signed = other in answers.runs
+    if signed:
+        counts = counts - confusion(answers.predicted[answers.runs.index(other)], answers.labels, len(classes))
+    true, predicted = (ANY if k is None else classes[k] for k in (question.true, question.predicted))
+    key = f"confusion-{answers.runs[question.run]}-{other}-{true}-{predicted}"
+    st.altair_chart(
+        charts.confusion_chart(charts.confusion_table(counts, classes, (true, predicted)), "cell", signed),
+        key=key,
+        on_select=lambda: take_cell(key),
+        selection_mode="cell",
+        alt="Images by true and predicted class; the selectors above do the same by keyboard",
     )
 
 
-def failures(found: Predictions, classes: tuple[str, ...], true: str, predicted: str, order: str) -> np.ndarray:
-    """Positions in the test split of the misclassified images that pass the filters, in order."""
-    keep = found.wrong
-    if true != ANY:
-        keep = keep & (found.labels == classes.index(true))
-    if predicted != ANY:
-        keep = keep & (found.predicted == classes.index(predicted))
-    positions = np.flatnonzero(keep)
-    if order == ORDERS[2]:
-        return positions
-    ranked = positions[np.argsort(found.confidence[positions], kind="stable")]
-    return ranked[::-1] if order == ORDERS[0] else ranked
+def show_overlap(answers: Answers, question: Question) -> None:
+    """The sets of norms that fail together; a click filters the grid."""
+    table = overlap(answers)
+    labels = [set_label(failing, answers.runs) for failing in table["failing"]]
+    shown = table.assign(set=labels, chosen=[label == question.failed_by for label in labels]).drop(columns="failing")
+    key = f"overlap-{question.failed_by}"
+    st.altair_chart(
+        charts.overlap_chart(shown.head(MOST_SETS), "set"),
+        key=key,
+        on_select=lambda: take_set(key),
+        selection_mode="set",
+        alt="Images by which norms fail on them; the selector Failed by does the same by keyboard",
+    )
+    nobody, rest = int((~answers.wrong).all(0).sum()), sum(shown["observed"].tolist()[MOST_SETS:])
+    st.caption(
+        f"Nobody fails on {nobody:,}; {rest:,} in {max(0, len(shown) - MOST_SETS)} smaller sets; together "
+        f"{len(answers.labels):,} test images. Orange tick: as many as there would be if norms failed independently."
+    )
 
 
-def tile(found: Predictions, classes: tuple[str, ...], position: int) -> Tile:
-    """The caption of one misclassified image."""
-    true, seen = classes[found.labels[position]], classes[found.predicted[position]]
-    confidence = f"{found.confidence[position]:.0%} sure"
+def show_maps(answers: Answers, question: Question, classes: tuple[str, ...]) -> None:
+    """Confusion and overlap side by side."""
+    left, right = st.columns([1, 1], gap="large")
+    with left:
+        others = [run for run in answers.runs if run != answers.runs[question.run]]
+        title, selector = st.columns([3, 2], vertical_alignment="center")
+        title.markdown("**Which classes are confused?** Click a cell.")
+        other = selector.selectbox(
+            "Minus",
+            ["nothing", *others],
+            key="minus",
+            bind="query-params",
+            format_func=lambda name: f"minus {name}",
+            label_visibility="collapsed",
+        )
+        show_confusion(answers, question, classes, other or "nothing")
+    with right:
+        st.markdown("**Who fails together?** Click a bar.")
+        if len(answers.runs) > 1:
+            show_overlap(answers, question)
+        else:
+            st.caption("Train runs with other norms to see which images they all fail on.")
+
+
+def tile(answers: Answers, ids: tuple[str, ...], run: int, classes: tuple[str, ...], position: int) -> Tile:
+    """The caption of one image as a run sees it."""
+    true, seen = classes[answers.labels[position]], classes[answers.predicted[run, position]]
+    wrong, sure = bool(answers.wrong[run, position]), f"{answers.confidence[run, position]:.0%} sure"
+    failing = f"{int(answers.wrong[:, position].sum())} of {len(answers.runs)} norms fail"
     return Tile(
-        id=found.ids[position],
+        id=ids[position],
         title=f"seen as {seen}",
-        lines=(f"is {true}", confidence),
-        tone="wrong",
-        description=f"{found.ids[position]}: predicted {seen}, truly {true}, {confidence}",
+        lines=(f"is {true}" if wrong else "rightly", sure, failing),
+        tone="wrong" if wrong else "right",
+        description=f"{ids[position]}: predicted {seen}, truly {true}, {sure}, {failing}",
     )
 
 
-def show_grid(run: Run, found: Predictions, positions: np.ndarray, with_heatmaps: bool) -> None:
-    """Draws one page of failures; a click puts the image's id in the URL, which opens it."""
+def show_grid(run: Run, answers: Answers, question: Question, positions: np.ndarray, with_heatmaps: bool) -> str | None:
+    """One page of pictures; the id of the one that was clicked."""
     split = images_of(run)
     if split is None:
-        return
+        return None
     if with_heatmaps:
-        maps = heatmaps(run, positions.tolist(), found.predicted[positions].tolist())
+        maps = heatmaps(run, positions.tolist(), answers.predicted[question.run, positions].tolist())
         sheets = [pictures.overlay(split.images[p], m) for p, m in zip(positions, maps, strict=True)]
     else:
         sheets = [pictures.to_pixels(split.images[p]) for p in positions]
     columns = min(6, len(sheets))
-    clicked = show_gallery(
-        [tile(found, run.card.classes, p) for p in positions],
+    return show_gallery(
+        [tile(answers, split.ids, question.run, run.card.classes, p) for p in positions],
         pictures.png_bytes(pictures.contact_sheet(sheets, columns)),
         columns=columns,
         key="failures",
         tile_size=132,
         selected=st.query_params.get("image"),
         pixelated=run.card.input.height <= 48,
-        label="Misclassified test images",
+        label="Test images",
     )
-    if clicked:
-        st.query_params["image"] = clicked
-        show_image(run, clicked)
-    elif (image := st.query_params.get("image")) in found.ids:
-        show_image(run, image)
 
 
 def close_image() -> None:
@@ -90,72 +188,147 @@ def close_image() -> None:
     st.query_params.pop("image", None)
 
 
-@st.dialog("Misclassified image", width="large", on_dismiss=close_image)
-def show_image(run: Run, image: str) -> None:
-    """The image large, with the heatmaps of the predicted and of the true class beside it."""
-    found, split, classes = predictions(run), images_of(run), run.card.classes
+def step_to(image: str) -> None:
+    """Puts another image in the URL."""
+    st.query_params["image"] = image
+
+
+@st.dialog("One image, every norm", width="large", on_dismiss=close_image)
+def show_image(chosen: Selection, answers: Answers, run: Run, order: list[str]) -> None:
+    """The image of the URL through every norm: heatmaps of the predicted and the true class and their contrast."""
+    split, classes = images_of(run), run.card.classes
+    image = st.query_params.get("image")
+    if split is None or image not in split.ids:
+        return
+    position = split.ids.index(image)
+    true = int(answers.labels[position])
+    picture, facts = st.columns([1, 3], vertical_alignment="center")
+    pixels = pictures.to_pixels(split.images[position])
+    picture.image(pictures.enlarge(pixels, 384), output_format="PNG", width="stretch", alt=f"{image}, {classes[true]}")
+    with facts:
+        st.markdown(f"### {classes[true]}")
+        failing = [name for name, wrong in zip(answers.runs, answers.wrong[:, position], strict=True) if wrong]
+        st.markdown(f"Its true class. **{len(failing)} of {len(answers.runs)}** norms fail on it.")
+        st.caption(" · ".join(f"{key}: {_words(value)}" for key, value in _facts(image, split.facts.iloc[position])))
+        show_steps(order, image)
+    show_norms(chosen, answers, run, position)
+
+
+def _facts(image: str, row: pd.Series) -> list[tuple[str, object]]:
+    return [("image", image), *((str(name), value) for name, value in row.items())]
+
+
+def _words(value: object) -> str:
+    return f"{value:.2g}" if isinstance(value, float) else str(value)
+
+
+def show_steps(order: list[str], image: str) -> None:
+    """Buttons to the previous and the next image of the current filter."""
+    if image not in order:
+        return
+    at = order.index(image)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button(
+            "Previous",
+            icon=":material/arrow_back:",
+            disabled=at == 0,
+            on_click=step_to,
+            args=(order[max(0, at - 1)],),
+            shortcut="Left",
+        )
+        st.button(
+            "Next",
+            icon=":material/arrow_forward:",
+            disabled=at == len(order) - 1,
+            on_click=step_to,
+            args=(order[min(len(order) - 1, at + 1)],),
+            shortcut="Right",
+        )
+        st.caption(f"{at + 1} of {len(order)}")
+
+
+def show_norms(chosen: Selection, answers: Answers, run: Run, position: int) -> None:
+    """A row of tiles per question: predicted class, true class, and what speaks for one rather than the other."""
+    shared = st.toggle(
+        "One scale for all norms",
+        key="shared_scale",
+        help="Off: each map is stretched to its own maximum, which hides that one may be far weaker than another.",
+    )
+    explained = explain_test_image(chosen, run, position, shared)
+    rows: Mapping[str, str] = {
+        "predicted": "**Why this answer?** What speaks for the class that each norm predicts.",
+        "true": f"**Where is {run.card.classes[int(answers.labels[position])]}?** What speaks for the true class.",
+        "contrast": "**What tipped the scales?** What speaks for the predicted rather than the true class.",
+    }
+    split = images_of(run)
     if split is None:
         return
-    position = found.ids.index(image)
-    true, seen = int(found.labels[position]), int(found.predicted[position])
-    probabilities = found.probabilities[position]
-    maps = heatmaps(run, (position, position), (seen, true))
-    picture = split.images[position]
-    sheets = [pictures.to_pixels(picture), *(pictures.overlay(picture, m) for m in maps)]
-    captions = [
-        f"**The image.** True class: {classes[true]}",
-        f"**Why {classes[seen]}?** Predicted, {probabilities[seen]:.1%} sure",
-        f"**Where is {classes[true]}?** The true class, given {probabilities[true]:.1%}",
-    ]
-    for column, pixels, caption in zip(st.columns(3), sheets, captions, strict=True):
-        column.image(pictures.enlarge(pixels, 384), output_format="PNG", width="stretch", alt=caption)
-        column.markdown(caption)
-    facts = dict(split.facts.iloc[position].items())
-    details = {"image": image, "norm": run.card.norm.name, "stage": model_stage(run), **facts}
-    st.caption(
-        " · ".join(
-            f"{key}: {value:.2g}" if isinstance(value, float) else f"{key}: {value}" for key, value in details.items()
+    for kind, title in rows.items():
+        found = [one for one in explained if one.kind == kind]
+        if not found:
+            continue
+        st.markdown(title)
+        show_gallery(
+            [
+                Tile(
+                    id=one.label,
+                    title=one.label,
+                    lines=(f"{one.answer}", one.note),
+                    tone="right" if one.right else "wrong",
+                    description=f"{one.label}, stage {one.stage}: {one.answer}. {one.note}",
+                )
+                for one in found
+            ],
+            pictures.png_bytes(
+                pictures.contact_sheet(
+                    [pictures.overlay(split.images[position], one.heatmap) for one in found], len(found)
+                )
+            ),
+            columns=len(found),
+            key=f"explained-{kind}",
+            tile_size=128,
+            pixelated=run.card.input.height <= 48,
+            label=title.strip("*"),
         )
+    scale = "one scale for all norms" if shared else "each map on its own scale"
+    st.caption(
+        f"Grad-CAM at the stage {explained[0].stage}, {scale}. Tick: that norm is right. Bright: evidence; “peak”: the "
+        "map's raw maximum."
     )
-
-
-def model_stage(run: Run) -> str:
-    """The stage the heatmaps explain."""
-    from explorer.session import model
-
-    return model(run).cam_stage
 
 
 chosen = selection()
 st.title("What does each norm get wrong?")
+answers = answers_of(chosen)
 label = st.pills(
-    "Norm",
-    [chosen.label(run) for run in chosen.runs],
-    default=chosen.label(chosen.runs[0]),
-    required=True,
-    key="run",
-    bind="query-params",
-    on_change=first_page,
+    "Norm", answers.runs, default=answers.runs[0], required=True, key="run", bind="query-params", on_change=first_page
 )
-run = chosen.run(label or chosen.label(chosen.runs[0]))
-found, classes = predictions(run), run.card.classes
-true, predicted, order = select_filters(classes)
-positions = failures(found, classes, true, predicted, order)
-total = int(found.wrong.sum())
+run = chosen.run(label or answers.runs[0])
+row, classes = answers.runs.index(chosen.label(run)), run.card.classes
+maps = st.container()
+question, order = select_filters(answers, row, classes)
+with maps:
+    show_maps(answers, question, classes)
+positions = find_images(answers, question, order)
 
+total = int(answers.wrong[row].sum())
 left, right = st.columns([3, 1], vertical_alignment="center")
 left.markdown(
-    f"**{total} of {len(found.ids):,}** test images are misclassified"
-    + (f"; **{len(positions)}** of them match the filters." if len(positions) != total else ".")
+    f"**{chosen.label(run)}** misclassifies **{total} of {len(answers.labels):,}** test images; "
+    f"**{len(positions)}** images match the filters."
 )
 with_heatmaps = right.toggle(
     "Heatmaps", key="heatmaps", bind="query-params", help="Where the predicted class was seen."
 )
 
 if not len(positions):
-    st.info("No misclassified image matches these filters. Set both classes to “any class” to see all.")
+    st.info("No image matches these filters.", icon=":material/filter_alt_off:")
 else:
     pages = -(-len(positions) // PER_PAGE)
-    number = st.session_state.get("page", 1)
     number = st.pagination(pages, key="page", bind="query-params") if pages > 1 else 1
-    show_grid(run, found, positions[(number - 1) * PER_PAGE : number * PER_PAGE], with_heatmaps)
+    clicked = show_grid(run, answers, question, positions[(number - 1) * PER_PAGE : number * PER_PAGE], with_heatmaps)
+    if clicked:
+        st.query_params["image"] = clicked
+split = images_of(run) if "image" in st.query_params else None
+if split is not None:
+    show_image(chosen, answers, run, [split.ids[p] for p in positions])

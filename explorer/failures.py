@@ -1,0 +1,133 @@
+"""Which images of a split to show, and in which order: filters and sort keys over what the runs say of them.
+
+Values in, values out: probabilities (runs, N, K) float, labels (N,) int; a run is named by its row.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from explorer import comparison
+
+THIS, ONLY_THIS, ANY_RUN, ALL_RUNS = "this norm", "only this norm", "any norm", "all norms"
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What several runs say of the same images.
+
+    Attributes:
+        runs: the label of each run.
+        probabilities: (runs, N, K) float32.
+        labels: (N,) true classes.
+    """
+
+    runs: tuple[str, ...]
+    probabilities: np.ndarray
+    labels: np.ndarray
+
+    @cached_property
+    def predicted(self) -> np.ndarray:
+        """The predicted classes, (runs, N)."""
+        return self.probabilities.argmax(2)
+
+    @cached_property
+    def wrong(self) -> np.ndarray:
+        """Whether each run misclassifies each image, (runs, N) bool."""
+        return self.predicted != self.labels
+
+    @cached_property
+    def confidence(self) -> np.ndarray:
+        """The probability of the predicted class, (runs, N)."""
+        return self.probabilities.max(2)
+
+
+@dataclass(frozen=True)
+class Question:
+    """Which images are wanted; a class or a bound of None is any.
+
+    Attributes:
+        run: the row of the run whose predictions count.
+        failed_by: THIS, ONLY_THIS, ANY_RUN, ALL_RUNS or the label of one exclusive set, as `set_label` writes it.
+        true, predicted: classes. The same one for both asks for images of that class that the run gets right.
+        confidence: the least and the most confidence of the run.
+        doubtful: only images whose label is likely wrong, by the run's confident learning score.
+    """
+
+    run: int
+    failed_by: str = THIS
+    true: int | None = None
+    predicted: int | None = None
+    confidence: tuple[float, float] = (0.0, 1.0)
+    doubtful: bool = False
+
+
+# name -> score (N,) of a run's images; the highest comes first
+ORDERS: dict[str, Callable[[Answers, int], np.ndarray]] = {
+    "most confident": lambda answers, run: answers.confidence[run],
+    "least confident": lambda answers, run: -answers.confidence[run],
+    "narrowest margin": lambda answers, run: -comparison.margins(answers.probabilities[run]),
+    "highest loss": lambda answers, run: comparison.image_losses(answers.probabilities[run], answers.labels),
+    "most norms fail": lambda answers, _: comparison.failing_runs(answers.wrong),
+    "norms disagree most": lambda answers, _: comparison.disagreement(answers.probabilities),
+    "data set": lambda answers, _: -np.arange(len(answers.labels)),
+}
+
+
+def find_images(answers: Answers, question: Question, order: str) -> np.ndarray:
+    """The positions of the images a question asks for, in an order of ORDERS; equal ones as in the data set.
+
+    Raises:
+        ValueError: unknown order, or a set of runs that is not there.
+    """
+    if order not in ORDERS:
+        raise ValueError(f"unknown order {order!r}; expected one of: {', '.join(ORDERS)}")
+    positions = np.flatnonzero(_keep(answers, question))
+    return positions[np.argsort(-ORDERS[order](answers, question.run)[positions], kind="stable")]
+
+
+def _keep(answers: Answers, question: Question) -> np.ndarray:
+    run = question.run
+    if question.true is not None and question.true == question.predicted:
+        keep = ~answers.wrong[run]
+    else:
+        keep = _failed(answers, run, question.failed_by)
+    if question.true is not None:
+        keep = keep & (answers.labels == question.true)
+    if question.predicted is not None:
+        keep = keep & (answers.predicted[run] == question.predicted)
+    low, high = question.confidence
+    keep = keep & (answers.confidence[run] >= low) & (answers.confidence[run] <= high)
+    if question.doubtful:
+        keep = keep & comparison.label_errors(answers.probabilities[run], answers.labels)["flagged"].to_numpy()
+    return keep
+
+
+def _failed(answers: Answers, run: int, failed_by: str) -> np.ndarray:
+    wrong = answers.wrong
+    if failed_by == THIS:
+        return wrong[run]
+    if failed_by == ONLY_THIS:
+        return comparison.fails_exactly(wrong, answers.runs, [answers.runs[run]])
+    if failed_by in (ANY_RUN, ALL_RUNS):
+        return np.any(wrong, axis=0) if failed_by == ANY_RUN else np.all(wrong, axis=0)
+    for failing in comparison.failure_overlap(wrong, answers.runs)["failing"]:
+        if set_label(failing, answers.runs) == failed_by:
+            return comparison.fails_exactly(wrong, answers.runs, failing)
+    raise ValueError(f"no image is failed by exactly {failed_by!r}; choose another set of norms")
+
+
+def set_label(failing: Sequence[str], runs: Sequence[str]) -> str:
+    """What an exclusive set of failing runs is called: the shorter of who fails and who does not."""
+    if not failing:
+        return "nobody fails"
+    if len(failing) == len(runs):
+        return "all fail"
+    if len(failing) == 1:
+        return f"only {failing[0]} fails"
+    spared = [run for run in runs if run not in failing]
+    if len(spared) < len(failing):
+        return f"all but {', '.join(spared)} fail"
+    return f"{', '.join(failing)} fail"
