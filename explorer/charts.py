@@ -148,6 +148,29 @@ def costs_chart(table: pd.DataFrame, chosen: str) -> Chart:
     return (dots + above + below).properties(height=380)
 
 
+def recall_chart(table: pd.DataFrame) -> Chart:
+    """Recall of each class (column) by each run (row), coloured by the difference to a reference run.
+
+    Columns: `run`, `class`, `recall` and `difference` (fractions).
+    """
+    base = alt.Chart(table).encode(
+        x=alt.X("class:N", sort=None, title=None, axis=alt.Axis(orient="top", labelAngle=0, labelLimit=130)),
+        y=alt.Y("run:N", sort=None, title=None, axis=alt.Axis(labelLimit=240)),
+        tooltip=[
+            alt.Tooltip("run:N", title="run"),
+            alt.Tooltip("class:N", title="class"),
+            alt.Tooltip("recall:Q", format=".1%"),
+            alt.Tooltip("difference:Q", title="difference to the reference", format="+.1%"),
+        ],
+    )
+    reach = max(0.05, float(np.nanmax(np.abs(table["difference"]))))
+    colour = alt.Color("difference:Q", scale=alt.Scale(scheme="purplegreen", domain=[-reach, reach]), legend=None)
+    ink = alt.condition(f"abs(datum.difference) > {0.6 * reach}", alt.value("white"), alt.value("#1a2130"))
+    cells = base.mark_rect(cornerRadius=3).encode(color=colour)
+    text = base.mark_text(fontSize=13).encode(text=alt.Text("recall:Q", format=".0%"), color=ink)
+    return (cells + text).properties(height=34 * len(set(table["run"])) + 30)
+
+
 def differences_chart(table: pd.DataFrame) -> Chart:
     """Accuracy of each run minus that of the reference as a dot with its interval, filled where it is reliable.
 
@@ -266,7 +289,10 @@ def confusion_chart(table: pd.DataFrame, selection: str, signed: bool = False) -
     classes = list(dict.fromkeys(table["true"]))
     base = alt.Chart(table).encode(
         x=alt.X(
-            "predicted:N", sort=classes, title="predicted", axis=alt.Axis(orient="top", labelAngle=-30, labelLimit=130)
+            "predicted:N",
+            sort=classes,
+            title="predicted",
+            axis=alt.Axis(orient="top", labelAngle=-30, labelLimit=130, labelOverlap=False),
         ),
         y=alt.Y("true:N", sort=classes, title="true", axis=alt.Axis(labelLimit=130)),
         tooltip=["true:N", "predicted:N", alt.Tooltip("count:Q", title="images")],

@@ -57,6 +57,13 @@ def confusion(predicted: np.ndarray, labels: np.ndarray, class_count: int) -> np
     return confusion_matrix(labels, predicted, labels=range(class_count))
 
 
+def recall(predicted: np.ndarray, labels: np.ndarray, class_count: int) -> np.ndarray:
+    """The share of each class's images that are predicted right, (K,) fractions; NaN for a class without images."""
+    counts = confusion(predicted, labels, class_count)
+    with np.errstate(invalid="ignore"):
+        return np.diag(counts) / counts.sum(1)
+
+
 def _check(probabilities: np.ndarray, labels: np.ndarray) -> None:
     if probabilities.ndim != 2 or labels.shape != probabilities.shape[:1] or not len(labels):
         raise ValueError(

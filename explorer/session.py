@@ -156,6 +156,22 @@ def _heatmaps(
     return heatmaps(model(_run), _run.card.input.normalise(images), torch.tensor(targets), stage)
 
 
+def mean_heatmap(run: Run, chosen: Sequence[int], target: int) -> "Tensor":
+    """The mean (H, W) of the heatmaps of chosen test images for one class."""
+    return _mean_heatmap(str(run.path), _stamp(run), tuple(chosen), target, run)
+
+
+@st.cache_resource(max_entries=256, show_spinner="Averaging heatmaps")
+def _mean_heatmap(path: str, stamp: int, chosen: tuple[int, ...], target: int, _run: Run) -> "Tensor":
+    import torch
+
+    from explorer.heatmaps import heatmaps
+
+    images = dataset(_run).splits["test"].images[list(chosen)]
+    maps = heatmaps(model(_run), _run.card.input.normalise(images), torch.full((len(images),), target))
+    return maps.mean(0)
+
+
 def answers_of(chosen: Selection) -> Answers:
     """What the runs of a selection say of the test images they share."""
     found = {chosen.label(run): predictions(run) for run in chosen.runs}

@@ -1,42 +1,53 @@
-"""Where each norm looks in the images of one class, in those it gets right and in those it gets wrong."""
+"""One class through every norm: how much of it each recognises, and where each looks when right and when wrong."""
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 
+from explorer import charts
 from explorer import images as pictures
+from explorer.datasets import Split
+from explorer.failures import Answers
+from explorer.metrics import recall
 from explorer.pages.gallery import Tile, show_gallery
-from explorer.runs import Predictions, Run
-from explorer.session import heatmaps, images_of, predictions, selection
+from explorer.runs import Run
+from explorer.session import answers_of, heatmaps, images_of, mean_heatmap, selection
 
 PER_NORM = 4
+PREDICTED, TRUE = "the predicted class", "the true class"
 
 
-def sample(found: Predictions, label: int, wrong: bool) -> np.ndarray:
-    """Up to PER_NORM positions of images of a class, the most confident ones that are right, or wrong."""
-    positions = np.flatnonzero((found.labels == label) & (found.wrong == wrong))
-    return positions[np.argsort(-found.confidence[positions], kind="stable")][:PER_NORM]
+def sample(answers: Answers, row: int, label: int, wrong: bool) -> np.ndarray:
+    """Up to PER_NORM positions of images of a class, the most confident ones that a run gets right, or wrong."""
+    positions = np.flatnonzero((answers.labels == label) & (answers.wrong[row] == wrong))
+    return positions[np.argsort(-answers.confidence[row, positions], kind="stable")][:PER_NORM]
 
 
-def show_images(run: Run, found: Predictions, positions: np.ndarray, target: int | None, key: str) -> None:
-    """A row of images with their heatmaps, for one target class or, without, for the predicted one."""
-    split, classes = images_of(run), run.card.classes
-    if split is None or not len(positions):
-        return
-    targets = found.predicted[positions] if target is None else np.full(len(positions), target)
+def show_recall(answers: Answers, reference: str) -> None:
+    """Recall of every class by every norm, coloured by the difference to the reference."""
+    rows = [recall(predicted, answers.labels, len(classes)) for predicted in answers.predicted]
+    base = rows[answers.runs.index(reference)]
+    table = pd.DataFrame(
+        [
+            {"run": run, "class": name, "recall": float(value), "difference": float(value - compared)}
+            for run, values in zip(answers.runs, rows, strict=True)
+            for name, value, compared in zip(classes, values, base, strict=True)
+        ]
+    )
+    st.altair_chart(charts.recall_chart(table), alt="Recall of each class by each norm")
+    st.caption(
+        f"Recall: the share of a class's test images that a norm recognises. Colour: more (green) or less (purple) than "
+        f"{reference}."
+    )
+
+
+def show_images(run: Run, row: int, positions: np.ndarray, target: int | None, key: str) -> str | None:
+    """A row of images with their heatmaps, for one class or, without, for the predicted one; the clicked one's id."""
+    targets = answers.predicted[row, positions] if target is None else np.full(len(positions), target)
     maps = heatmaps(run, positions.tolist(), targets.tolist())
     sheets = [pictures.overlay(split.images[p], m) for p, m in zip(positions, maps, strict=True)]
-    tiles = [
-        Tile(
-            id=found.ids[p],
-            title=classes[found.predicted[p]],
-            lines=(f"{found.confidence[p]:.0%} sure",),
-            tone="wrong" if found.wrong[p] else "right",
-            description=f"{found.ids[p]}: predicted {classes[found.predicted[p]]}, {found.confidence[p]:.0%} sure",
-        )
-        for p in positions
-    ]
-    clicked = show_gallery(
-        tiles,
+    return show_gallery(
+        [tile(split, row, p) for p in positions],
         pictures.png_bytes(pictures.contact_sheet(sheets, len(sheets))),
         columns=len(sheets),
         key=key,
@@ -44,45 +55,92 @@ def show_images(run: Run, found: Predictions, positions: np.ndarray, target: int
         pixelated=run.card.input.height <= 48,
         label="Images with heatmaps",
     )
-    if clicked and clicked in found.ids and found.wrong[found.ids.index(clicked)]:
-        # The selectors beside every page put themselves into the URL again; Streamlit refuses to be given them.
-        st.switch_page("explorer/pages/failures.py", query_params={"run": chosen.label(run), "image": clicked})
+
+
+def tile(split: Split, row: int, position: int) -> Tile:
+    """The caption of one image."""
+    seen, sure = classes[answers.predicted[row, position]], f"{answers.confidence[row, position]:.0%} sure"
+    return Tile(
+        id=split.ids[position],
+        title=seen,
+        lines=(sure,),
+        tone="wrong" if answers.wrong[row, position] else "right",
+        description=f"{split.ids[position]}: predicted {seen}, {sure}",
+    )
+
+
+def show_norm(run: Run, row: int, label: int, target: int | None) -> None:
+    """What one norm recognises and what it misses of the class."""
+    of_class = answers.labels == label
+    wrong, total = int((answers.wrong[row] & of_class).sum()), int(of_class.sum())
+    st.subheader(answers.runs[row], divider="gray")
+    headings = (f"**{total - wrong} of {total} recognised** ({1 - wrong / total:.0%})", f"**{wrong} missed**")
+    for column, heading, is_wrong in zip(st.columns(2, gap="medium"), headings, (False, True), strict=True):
+        with column:
+            st.markdown(heading)
+            positions = sample(answers, row, label, is_wrong)
+            if not len(positions):
+                st.caption("No such image.")
+            elif clicked := show_images(run, row, positions, target, f"{run.key}-{is_wrong}"):
+                open_failure(answers.runs[row], clicked)
+
+
+def open_failure(run: str, image: str) -> None:
+    """Opens an image on the Failures page, through every norm."""
+    # The selectors beside every page put themselves into the URL again; Streamlit refuses to be given them.
+    st.switch_page("explorer/pages/failures.py", query_params={"run": run, "image": image})
+
+
+def show_means(label: int) -> None:
+    """The mean heatmap of the class over right and over wrong images, one pair per norm."""
+    st.subheader("On average")
+    st.caption(
+        f"The mean heatmap for {classes[label]} over all its test images that a norm recognises, and over those it misses. "
+        "Differences show whether misses come from looking elsewhere."
+    )
+    with st.container(horizontal=True, gap="medium"):
+        for row, run in enumerate(runs):
+            for is_wrong, word in ((False, "recognised"), (True, "missed")):
+                positions = np.flatnonzero((answers.labels == label) & (answers.wrong[row] == is_wrong))
+                if not len(positions):
+                    continue
+                mean = mean_heatmap(run, positions.tolist(), label)
+                with st.container(width=132):
+                    caption = f"{len(positions)} {word}"
+                    st.image(
+                        pictures.enlarge(pictures.colours(mean), 264),
+                        output_format="PNG",
+                        width=132,
+                        alt=f"{answers.runs[row]}, mean heatmap over {caption}",
+                    )
+                    st.caption(f"**{answers.runs[row]}**  \n{caption}")
 
 
 chosen = selection()
-classes = chosen.runs[0].card.classes
+answers = answers_of(chosen)
+runs = [chosen.run(label) for label in answers.runs]
+classes = runs[0].card.classes
 st.title("Where does each norm look?")
-left, right = st.columns(2)
-name = left.selectbox("Class", classes, key="class", bind="query-params")
-explained = right.selectbox(
+left, middle, right = st.columns(3)
+name = left.selectbox("Class", classes, key="class", bind="query-params") or classes[0]
+explained = middle.selectbox(
     "Heatmap for",
-    ("the predicted class", "the true class"),
+    (PREDICTED, TRUE),
     key="target",
     bind="query-params",
-    help="A heatmap shows what in the image speaks for one class. For wrong images the two differ.",
+    help="A heatmap shows what in the image speaks for one class. For missed images the two differ.",
 )
-label = classes.index(name)
-target = None if explained == "the predicted class" else label
-st.caption(
-    f"Images whose true class is **{name}**: the {PER_NORM} most confident right and wrong predictions of each norm. "
-    "Bright is where the norm saw evidence. Click a wrong one to see it large."
-)
-
-for run in chosen.runs:
-    found = predictions(run)
-    of_class = found.labels == label
-    wrong = int((found.wrong & of_class).sum())
-    total = int(of_class.sum())
-    st.subheader(chosen.label(run), divider="gray")
-    for column, is_wrong in zip(st.columns(2, gap="medium"), (False, True), strict=True):
-        with column:
-            st.markdown(
-                f"**{wrong} missed**"
-                if is_wrong
-                else f"**{total - wrong} of {total} recognised** ({1 - wrong / total:.0%})"
-            )
-            positions = sample(found, label, is_wrong)
-            if len(positions):
-                show_images(run, found, positions, target, key=f"{run.key}-{is_wrong}")
-            else:
-                st.caption("No such image.")
+default = answers.runs.index("batch") if "batch" in answers.runs else 0
+reference = right.selectbox("Compared with", answers.runs, index=default, key="reference", bind="query-params")
+show_recall(answers, reference or answers.runs[default])
+split = images_of(runs[0])
+if split is not None:
+    st.caption(
+        f"Images whose true class is **{name}**: the {PER_NORM} most confident right and wrong answers of each norm. "
+        "Bright is where the norm saw evidence. Click one to see it large, through every norm."
+    )
+    label = classes.index(name)
+    for row, run in enumerate(runs):
+        show_norm(run, row, label, label if explained == TRUE else None)
+    if st.toggle("Average heatmaps", key="means", bind="query-params", help="Takes some seconds the first time."):
+        show_means(label)
