@@ -165,7 +165,7 @@ def recall_chart(table: pd.DataFrame) -> Chart:
     )
     reach = max(0.05, float(np.nanmax(np.abs(table["difference"]))))
     colour = alt.Color("difference:Q", scale=alt.Scale(scheme="purplegreen", domain=[-reach, reach]), legend=None)
-    ink = alt.condition(f"abs(datum.difference) > {0.6 * reach}", alt.value("white"), alt.value("#1a2130"))
+    ink = alt.condition(f"abs(datum.difference) > {0.45 * reach}", alt.value("white"), alt.value("#1a2130"))
     cells = base.mark_rect(cornerRadius=3).encode(color=colour)
     text = base.mark_text(fontSize=13).encode(text=alt.Text("recall:Q", format=".0%"), color=ink)
     return (cells + text).properties(height=34 * len(set(table["run"])) + 30)
@@ -287,12 +287,13 @@ def confusion_chart(table: pd.DataFrame, selection: str, signed: bool = False) -
     gives them. `signed` colours differences of two runs: blue fewer, orange more.
     """
     classes = list(dict.fromkeys(table["true"]))
+    tilted = alt.Axis(orient="top", labelAngle=-30, labelLimit=130, labelOverlap=False)
     base = alt.Chart(table).encode(
         x=alt.X(
             "predicted:N",
             sort=classes,
             title="predicted",
-            axis=alt.Axis(orient="top", labelAngle=-30, labelLimit=130, labelOverlap=False),
+            axis=tilted,
         ),
         y=alt.Y("true:N", sort=classes, title="true", axis=alt.Axis(labelLimit=130)),
         tooltip=["true:N", "predicted:N", alt.Tooltip("count:Q", title="images")],

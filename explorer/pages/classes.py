@@ -11,7 +11,7 @@ from explorer.failures import Answers
 from explorer.metrics import recall
 from explorer.pages.gallery import Tile, show_gallery
 from explorer.runs import Run
-from explorer.session import answers_of, heatmaps, images_of, mean_heatmap, selection
+from explorer.session import CHOICES, answers_of, heatmaps, images_of, mean_heatmap, selection
 
 PER_NORM = 4
 PREDICTED, TRUE = "the predicted class", "the true class"
@@ -36,12 +36,12 @@ def show_recall(answers: Answers, reference: str) -> None:
     )
     st.altair_chart(charts.recall_chart(table), alt="Recall of each class by each norm")
     st.caption(
-        f"Recall: the share of a class's test images that a norm recognises. Colour: more (green) or less (purple) than "
-        f"{reference}."
+        "Recall: the share of a class's test images that a norm recognises. "
+        f"Colour: more (green) or less (purple) than {reference}."
     )
 
 
-def show_images(run: Run, row: int, positions: np.ndarray, target: int | None, key: str) -> str | None:
+def show_images(run: Run, split: Split, row: int, positions: np.ndarray, target: int | None, key: str) -> str | None:
     """A row of images with their heatmaps, for one class or, without, for the predicted one; the clicked one's id."""
     targets = answers.predicted[row, positions] if target is None else np.full(len(positions), target)
     maps = heatmaps(run, positions.tolist(), targets.tolist())
@@ -69,7 +69,7 @@ def tile(split: Split, row: int, position: int) -> Tile:
     )
 
 
-def show_norm(run: Run, row: int, label: int, target: int | None) -> None:
+def show_norm(run: Run, split: Split, row: int, label: int, target: int | None) -> None:
     """What one norm recognises and what it misses of the class."""
     of_class = answers.labels == label
     wrong, total = int((answers.wrong[row] & of_class).sum()), int(of_class.sum())
@@ -81,7 +81,7 @@ def show_norm(run: Run, row: int, label: int, target: int | None) -> None:
             positions = sample(answers, row, label, is_wrong)
             if not len(positions):
                 st.caption("No such image.")
-            elif clicked := show_images(run, row, positions, target, f"{run.key}-{is_wrong}"):
+            elif clicked := show_images(run, split, row, positions, target, f"{run.key}-{is_wrong}"):
                 open_failure(answers.runs[row], clicked)
 
 
@@ -95,7 +95,7 @@ def show_means(label: int) -> None:
     """The mean heatmap of the class over right and over wrong images, one pair per norm."""
     st.subheader("On average")
     st.caption(
-        f"The mean heatmap for {classes[label]} over all its test images that a norm recognises, and over those it misses. "
+        f"The mean heatmap for {classes[label]} over its test images that a norm recognises, and over those it misses. "
         "Differences show whether misses come from looking elsewhere."
     )
     with st.container(horizontal=True, gap="medium"):
@@ -141,6 +141,6 @@ if split is not None:
     )
     label = classes.index(name)
     for row, run in enumerate(runs):
-        show_norm(run, row, label, label if explained == TRUE else None)
+        show_norm(run, split, row, label, label if explained == TRUE else None)
     if st.toggle("Average heatmaps", key="means", bind="query-params", help="Takes some seconds the first time."):
         show_means(label)
