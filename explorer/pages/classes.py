@@ -11,7 +11,7 @@ from explorer.failures import Answers
 from explorer.metrics import recall
 from explorer.pages.gallery import Tile, show_gallery
 from explorer.runs import Run
-from explorer.session import CHOICES, answers_of, heatmaps, images_of, mean_heatmap, selection
+from explorer.session import answers_of, heatmaps, images_of, mean_heatmap, selection
 
 PER_NORM = 4
 PREDICTED, TRUE = "the predicted class", "the true class"
