@@ -1,97 +1,262 @@
-"""One image, every norm: what each predicts and where each looks."""
+"""Images of your own, every norm: what each predicts and where each looks."""
 
+import re
+from base64 import b64encode
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
 from explorer import charts
 from explorer import images as pictures
-from explorer.session import Explained, explain, images_of, selection
+from explorer.bundle import Answer, Subject, bundle_files, zip_bytes
+from explorer.explain import SCALES, Explained, scaled
+from explorer.runs import Run
+from explorer.session import dataset, explain, images_of, read_upload, selection
 
 if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
     from streamlit.runtime.uploaded_file_manager import UploadedFile
     from torch import Tensor
 
 PREDICTED = "the class each norm predicts"
 SAMPLES = 12
-LIMITS = "PNG, JPEG or WEBP, up to 20 MB and 40 megapixels. It is read where this app runs and not kept."
+MOST_FILES = 12
+WIDTH = 200  # of a picture on the page, in CSS pixels
+LIMITS = (
+    f"PNG, JPEG or WEBP, up to 20 MB and 40 megapixels each, {MOST_FILES} at a time. The centre square is cut out and "
+    "scaled to what the models eat. Files are read where this app runs and not kept."
+)
+SCALE_TITLES = {"own": "each map its own", "shared": "one for all norms"}
+SCALE_WORDS = {
+    "own": "Each map is stretched to its own maximum, so colours say where, not how much: a map ten times weaker looks "
+    "just as bright. Compare the raw maxima, or choose one scale for all norms.",
+    "shared": "All maps of an image share one scale, set by the strongest: a map ten times weaker looks ten times "
+    "weaker. Raw maxima are in units of each model's own logits.",
+}
 
 
-def read_upload(file: "UploadedFile") -> "Tensor | None":
-    """The uploaded image at the models' size, or None after a line that says what is wrong with it."""
-    try:
-        picture = pictures.read_image(file.getvalue())
-    except pictures.UnreadableImage as error:
-        st.error("This file cannot be used.", icon=":material/broken_image:")
-        st.text(f"{file.name}: {error}")
-        return None
-    return pictures.fit(picture, card.input.height, card.input.width)
+@dataclass(frozen=True)
+class Shown:
+    """An image at the size each run eats, uint8 (3, H, W); `sha256` is that of what `hashed` names."""
+
+    name: str
+    sha256: str
+    hashed: str
+    images: tuple["Tensor", ...]
+    truth: str | None = None
 
 
-def choose_image() -> "Tensor | None":
-    """The uploaded image or the chosen sample, uint8 (3, H, W)."""
+def choose_images() -> list[Shown]:
+    """The readable uploads, or else the chosen test image."""
     left, right = st.columns(2, gap="medium")
-    file = left.file_uploader("Your image", type=["png", "jpg", "jpeg", "webp"], key="upload")
+    files = left.file_uploader(
+        "Your images", type=["png", "jpg", "jpeg", "webp"], accept_multiple_files=True, key="upload"
+    )
     left.caption(LIMITS)
-    split = images_of(chosen.runs[0])
-    if split is None:
-        return read_upload(file) if file else None
-    step = max(1, len(split.ids) // SAMPLES)
-    names = {f"{classes[split.labels[i]]}, {split.ids[i]}": i for i in range(0, step * SAMPLES, step)}
-    name = right.selectbox("Or a test image", list(names), key="sample", bind="query-params", disabled=file is not None)
-    if file:
-        right.caption("Remove your image to choose a test image.")
-        return read_upload(file)
-    right.caption(f"True class: {classes[split.labels[names[name]]]}")
-    return split.images[names[name]]
+    sample = choose_sample(right, bool(files))
+    if files:
+        return read_uploads(files)
+    return [sample] if sample else []
 
 
-def show_norms(image: "Tensor", found: list[Explained]) -> None:
-    """The image and, for each norm, its heatmap over the image with what it predicts."""
-    st.subheader("Where each norm looks")
-    with st.container(horizontal=True, gap="medium"):
-        show_picture(pictures.to_pixels(image), "**Image**", f"{card.input.width} × {card.input.height} pixels")
-        for one in found:
-            name = classes[one.target]
-            show_picture(
-                pictures.overlay(image, one.heatmap),
-                f"**{one.label}**",
-                f"{classes[one.predicted]}, {one.probabilities[one.predicted]:.0%} sure"
-                + ("" if one.target == one.predicted else f"; {name} {one.probabilities[one.target]:.0%}")
-                + (f". {one.blank}" if one.blank else ""),
-            )
+def choose_sample(place: "DeltaGenerator", unused: bool) -> Shown | None:
+    """The chosen test image; none where the pictures are not here or uploads stand in its place."""
+    with place:
+        split = images_of(chosen.runs[0])
+        if split is None:
+            return None
+        step = max(1, len(split.ids) // SAMPLES)
+        names = {f"{classes[split.labels[i]]}, {split.ids[i]}": i for i in range(0, len(split.ids), step)[:SAMPLES]}
+        name = st.selectbox("Or a test image", list(names), key="sample", bind="query-params", disabled=unused)
+        if unused:
+            st.caption("Remove your images to choose a test image.")
+            return None
+    i = names[name]
+    images = tuple(dataset(run).splits["test"].images[i] for run in chosen.runs)
+    digest = sha256(pictures.to_pixels(split.images[i]).tobytes()).hexdigest()
+    return Shown(split.ids[i], digest, "the pixels (H, W, 3) of the test image", images, classes[split.labels[i]])
 
 
-def show_picture(pixels: pictures.Pixels, title: str, caption: str) -> None:
-    """A picture of a fixed width with its title above and a line below."""
-    with st.container(width=210):
-        st.markdown(title)
-        st.image(pictures.enlarge(pixels, 384), output_format="PNG", width=210, alt=f"{title.strip('*')}: {caption}")
+def read_uploads(files: "Sequence[UploadedFile]") -> list[Shown]:
+    """The uploads that are pictures, after a line for each that is not."""
+    shown, problems = [], []
+    for file in files[:MOST_FILES]:
+        try:
+            digest, images = read_upload(file.file_id, tuple(map(size_of, chosen.runs)), file.getvalue())
+        except pictures.UnreadableImage as error:
+            problems.append(f"{file.name}: {error}")
+        else:
+            shown.append(Shown(file.name, digest, "the file", images))
+    if problems:
+        one = len(problems) == 1
+        st.error(
+            f"{'This file' if one else f'These {len(problems)} files'} cannot be used.", icon=":material/broken_image:"
+        )
+        for problem in problems:
+            st.text(problem)
+    if len(files) > MOST_FILES:
+        st.warning(f"The first {MOST_FILES} of {len(files)} files are shown; remove some to see the others.")
+    return shown
+
+
+def size_of(run: Run) -> tuple[int, int]:
+    """Height and width of what a run's model eats."""
+    return run.card.input.height, run.card.input.width
+
+
+def choose_view() -> tuple[int | None, str, float]:
+    """The class to explain (none: the predicted one), the scale and the opacity."""
+    left, middle, right = st.columns([3, 3, 2], gap="medium")
+    target = left.selectbox("Heatmap for", [PREDICTED, *classes], key="explained", bind="query-params")
+    scale = middle.segmented_control(
+        "Scale of the maps",
+        SCALES,
+        default=SCALES[0],
+        required=True,
+        format_func=SCALE_TITLES.__getitem__,
+        key="map_scale",
+        bind="query-params",
+    )
+    opacity = right.slider("Opacity", 0, 100, 50, 5, format="%d %%", key="opacity", bind="query-params")
+    return None if target == PREDICTED else classes.index(target), scale or SCALES[0], opacity / 100
+
+
+def show_legend(scale: str) -> None:
+    """The colours of the maps from no to most evidence, and what the scale means."""
+    strip = b64encode(pictures.png_bytes(pictures.colour_map()[None].repeat(12, axis=0))).decode()
+    st.html(
+        '<div style="display:flex;align-items:center;gap:.6rem;font-size:.875rem;flex-wrap:wrap">no evidence '
+        f'<img src="data:image/png;base64,{strip}" width="256" height="12" style="border-radius:3px" '
+        'alt="Colours of the maps, from black for no evidence over purple and orange to yellow for most evidence"> '
+        "most evidence</div>"
+    )
+    st.caption(SCALE_WORDS[scale])
+
+
+def show_image(shown: Shown, found: list[Explained], scale: str, opacity: float) -> None:
+    """One image's block: name, agreement, a picture per run, probabilities."""
+    with st.container(border=True):
+        st.text(shown.name)
+        truth = f" True class: {plain(shown.truth)}." if shown.truth else ""
+        st.markdown(f"#### {agreement([one.predicted for one in found])}")
+        with st.container(horizontal=True, gap="medium"):
+            size = f"{found[0].size[1]} × {found[0].size[0]} pixels, as the models see it."
+            show_picture(pictures.to_pixels(shown.images[0]), "Image", size + truth, None)
+            for run, image, one, heatmap in zip(chosen.runs, shown.images, found, scaled(found, scale), strict=True):
+                norm_colour = charts.NORM_COLOURS[run.card.norm.name]
+                drawn = pictures.overlay(image, heatmap, opacity)
+                show_picture(drawn, chosen.label(run), saying(one), norm_colour, one.blank)
+        with st.expander("How sure each norm is of each class"):
+            st.altair_chart(charts.probability_chart(probabilities(found)), alt="Probability of each class by norm")
+
+
+def agreement(predicted: list[int]) -> str:
+    """Who says what in a sentence, most votes first, as Markdown."""
+    runs, counts = chosen.runs, Counter(predicted).most_common()
+    who = "norm" if len({run.card.norm.name for run in runs}) == len(runs) else "run"
+    if len(counts) == 1:
+        named = f"All {len(runs)} {who}s say" if len(runs) > 1 else f"The only {who} here says"
+        return f"{named} {plain(classes[predicted[0]])}"
+    said_by = {index: [] for index, _ in counts}
+    for run, index in zip(runs, predicted, strict=True):
+        said_by[index].append(chosen.label(run))
+    rest = "; ".join(f"{plain(classes[index])} ({', '.join(said_by[index])})" for index, _ in counts[1:])
+    index, votes = counts[0]
+    return f"{votes} of {len(runs)} {who}s say {plain(classes[index])}, others {rest}"
+
+
+def saying(one: Explained) -> str:
+    """What a run predicts, how sure it is, and how strong its map is, as Markdown."""
+    said = f"{plain(classes[one.predicted])}, {one.probabilities[one.predicted]:.0%} sure"
+    if one.target != one.predicted:
+        said += f"; {plain(classes[one.target])} {one.probabilities[one.target]:.0%}"
+    return f"{said}. Raw maximum {one.raw_maximum:.2g}"
+
+
+def show_picture(
+    pixels: pictures.Pixels, title: str, caption: str, colour: str | None, blank: str | None = None
+) -> None:
+    """A picture of a fixed width under a stripe of its norm's colour, with its title above and lines below."""
+    pixels = pictures.enlarge(pixels, 384)
+    if colour:
+        stripe = np.array(list(bytes.fromhex(colour.lstrip("#"))), dtype=np.uint8)
+        pixels = np.concatenate([np.tile(stripe, (16, pixels.shape[1], 1)), pixels])
+    with st.container(width=WIDTH, gap="xsmall"):
+        st.markdown(f"**{title}**")
+        st.image(pixels, output_format="PNG", width=WIDTH, alt=f"{title}: {caption}" + (f" {blank}" if blank else ""))
         st.caption(caption)
+        if blank:
+            st.caption(f":material/info: {blank}")
 
 
-chosen = selection()
-card = chosen.runs[0].card
-classes = card.classes
-st.title("What does each norm see in your image?")
-image = choose_image()
-target = st.selectbox("Heatmap for", [PREDICTED, *classes], key="explained", bind="query-params")
-if image is None:
-    st.info("Upload an image to see what each norm predicts and where it looks.", icon=":material/upload:")
-else:
-    found = explain(chosen, image, None if target == PREDICTED else classes.index(target))
-    show_norms(image, found)
-    st.subheader("How sure each norm is")
-    table = pd.DataFrame(
+def probabilities(found: list[Explained]) -> pd.DataFrame:
+    """Columns run, class, probability."""
+    return pd.DataFrame(
         [
-            {"run": one.label, "class": name, "probability": float(p)}
-            for one in found
+            {"run": chosen.label(run), "class": name, "probability": float(p)}
+            for run, one in zip(chosen.runs, found, strict=True)
             for name, p in zip(classes, one.probabilities, strict=True)
         ]
     )
-    st.altair_chart(charts.probability_chart(table), alt="Probability of each class by norm")
+
+
+def show_save(subjects: list[Subject], scale: str, opacity: float) -> None:
+    """The download of all that is shown; it is built when asked for."""
+
+    def build() -> bytes:
+        created = datetime.now(UTC).isoformat(timespec="seconds")
+        return zip_bytes(bundle_files(subjects, scale=scale, opacity=opacity, created=created))
+
+    st.download_button(
+        "Save bundle",
+        build,
+        "normscope-heatmaps.zip",
+        "application/zip",
+        key="bundle",
+        on_click="ignore",
+        icon=":material/folder_zip:",
+        help="A ZIP with every overlay as PNG, every map as NPY, and manifest.json, which says what made them.",
+    )
+
+
+def plain(text: str) -> str:
+    """The text with what Markdown would read as marks escaped."""
+    return re.sub(r"([\\`*_{}\[\]()#+!$~<>|:])", r"\\\1", text)
+
+
+chosen = selection()
+classes = chosen.runs[0].card.classes
+st.title("What does each norm see in your image?")
+images = choose_images()
+target, scale, opacity = choose_view()
+if not images:
+    st.info("Upload an image to see what each norm predicts and where it looks.", icon=":material/upload:")
+else:
+    left, right = st.columns([4, 1], vertical_alignment="center")
+    with left:
+        show_legend(scale)
+    answers = [
+        [explain(run, image, shown.sha256, target) for run, image in zip(chosen.runs, shown.images, strict=True)]
+        for shown in images
+    ]
+    cards = [run.card.to_json() for run in chosen.runs]
+    with right:
+        subjects = [
+            Subject(s.name, s.sha256, s.hashed, [Answer(*one) for one in zip(cards, s.images, found, strict=True)])
+            for s, found in zip(images, answers, strict=True)
+        ]
+        show_save(subjects, scale, opacity)
+    for shown, found in zip(images, answers, strict=True):
+        show_image(shown, found, scale, opacity)
     st.caption(
         f"A model answers with one of its {len(classes)} classes whatever it is shown; it knows only "
-        f"{', '.join(classes[:6])}{' and more' if len(classes) > 6 else ''}."
+        f"{plain(', '.join(classes[:6]))}{' and more' if len(classes) > 6 else ''}. "
+        "The same from the command line: `python -m explorer heatmap IMAGE --runs RUN --out DIR`."
     )
