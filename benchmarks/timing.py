@@ -1,0 +1,86 @@
+"""What the benchmarks share: taking turns, a stopwatch, tables, and the line that says what was run on what."""
+
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import wraps
+from pathlib import Path
+from statistics import median
+from typing import Any
+from unittest.mock import patch
+
+import torch
+
+
+def take_turns(arms: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+    """The seconds of every call of each arm, one per round, after a first round that is not counted.
+
+    The arms alternate, so that whatever else the machine does falls on all of them alike.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in arms}
+    for number in range(rounds + 1):
+        for name, call in arms.items():
+            start = time.perf_counter()
+            call()
+            if number:
+                seconds[name].append(time.perf_counter() - start)
+    return seconds
+
+
+def median_ratio(above: Sequence[float], below: Sequence[float]) -> float:
+    """The median over the rounds of `above / below`, both of one round."""
+    return median(one / other for one, other in zip(above, below, strict=True))
+
+
+@contextmanager
+def stopwatch(*parts: tuple[Any, str]) -> Iterator[list[float]]:
+    """Collects the seconds of every call of these (owner, method name) inside the `with`."""
+    spent: list[float] = []
+
+    def timed(function: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(function)
+        def call(*values: Any, **arguments: Any) -> Any:
+            start = time.perf_counter()
+            result = function(*values, **arguments)
+            spent.append(time.perf_counter() - start)
+            return result
+
+        return call
+
+    with ExitStack() as stack:
+        for owner, name in parts:
+            stack.enter_context(patch.object(owner, name, timed(getattr(owner, name))))
+        yield spent
+
+
+def verdict(met: bool) -> str:
+    """How the tables say whether an aim is met."""
+    return "met" if met else "MISSED"
+
+
+def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Prints a Markdown table, its columns aligned."""
+    lines = [header, *rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    for line in (header, ["-" * width for width in widths], *rows):
+        print("| " + " | ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)) + " |")
+
+
+def print_provenance(module: str) -> None:
+    """Prints the command line, the machine and how busy it was: figures of a busy machine are not to be published."""
+    print(" ".join(["python -m", module, *sys.argv[1:]]))
+    print(
+        f"{_processor()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads for PyTorch; "
+        f"Python {platform.python_version()}, torch {torch.__version__}; "
+        f"load average at the start {os.getloadavg()[0]:.1f}"
+    )
+
+
+def _processor() -> str:
+    information = Path("/proc/cpuinfo")
+    lines = information.read_text().splitlines() if information.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
