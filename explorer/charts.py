@@ -151,8 +151,9 @@ def costs_chart(table: pd.DataFrame, chosen: str) -> Chart:
 def recall_chart(table: pd.DataFrame) -> Chart:
     """Recall of each class (column) by each run (row), coloured by the difference to a reference run.
 
-    Columns: `run`, `class`, `recall` and `difference` (fractions).
+    Columns: `run`, `class`, `recall` and `difference` (fractions; NaN for a class without images).
     """
+    table = table.assign(text=["–" if np.isnan(value) else f"{value:.0%}" for value in table["recall"]])
     base = alt.Chart(table).encode(
         x=alt.X("class:N", sort=None, title=None, axis=alt.Axis(orient="top", labelAngle=0, labelLimit=130)),
         y=alt.Y("run:N", sort=None, title=None, axis=alt.Axis(labelLimit=240)),
@@ -167,7 +168,7 @@ def recall_chart(table: pd.DataFrame) -> Chart:
     colour = alt.Color("difference:Q", scale=alt.Scale(scheme="purplegreen", domain=[-reach, reach]), legend=None)
     ink = alt.condition(f"abs(datum.difference) > {0.45 * reach}", alt.value("white"), alt.value("#1a2130"))
     cells = base.mark_rect(cornerRadius=3).encode(color=colour)
-    text = base.mark_text(fontSize=13).encode(text=alt.Text("recall:Q", format=".0%"), color=ink)
+    text = base.mark_text(fontSize=13).encode(text="text:N", color=ink)
     return (cells + text).properties(height=34 * len(set(table["run"])) + 30)
 
 

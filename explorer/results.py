@@ -1,6 +1,7 @@
 """The results tables of the README, made from the cards of the committed runs."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -14,16 +15,18 @@ HEADINGS = ("norm", "train acc", "val acc", "test acc", "macro F1", "test loss",
 
 
 def results_markdown(runs: Sequence[Run]) -> str:
-    """One Markdown table per data set and architecture; a norm with several seeds is one row of mean ± std.
+    """One Markdown table per data set and architecture; runs that differ in the seed alone are one row of mean ± std.
 
     Accuracies and F1 in percent. The standard deviation is that of the sample.
     """
     if not runs:
         return "No runs yet."
-    table = runs_table(runs, labels_of(runs))
+    groups: dict[tuple[str, str], list[Run]] = {}
+    for run in runs:
+        groups.setdefault((run.card.dataset.name, run.card.architecture.name), []).append(run)
     return "\n\n".join(
         f"**{dataset}, {architecture}** ({_costs(group)})\n\n{_table(group)}"
-        for (dataset, architecture), group in _groups(table, ["dataset", "architecture"])
+        for (dataset, architecture), group in groups.items()
     )
 
 
@@ -36,33 +39,38 @@ def with_results(text: str, tables: str) -> str:
     return f"{before}{BEGIN}\n{tables}\n{END}{after}"
 
 
-def _costs(group: pd.DataFrame) -> str:
-    count = int(group["test_count"].iloc[0])
-    return f"{_range(group['parameters'])} parameters, {_range(group['macs'] / 1e6)} M MACs, {count:,} test images"
+def _costs(runs: Sequence[Run]) -> str:
+    parameters, macs = [run.card.parameters for run in runs], [run.card.macs / 1e6 for run in runs]
+    images = [run.card.metrics["test"].count for run in runs]
+    return f"{_range(parameters)} parameters, {_range(macs)} M MACs, {_range(images)} test images"
 
 
-def _range(column: ArrayLike) -> str:
-    low, high = np.min(column), np.max(column)
-    return f"{low:,.0f}" if low == high else f"{low:,.0f} to {high:,.0f}"
+def _range(values: Sequence[float]) -> str:
+    low, high = f"{min(values):,.0f}", f"{max(values):,.0f}"
+    return low if low == high else f"{low} to {high}"
 
 
-def _table(group: pd.DataFrame) -> str:
-    varied = [key for key in ("batch_size", "epochs") if len(set(group[key])) > 1]
+def _table(runs: Sequence[Run]) -> str:
+    seeds: dict[str, list[Run]] = {}  # the runs of each setting, which is all that a run's name holds but the seed
+    for run in runs:
+        seeds.setdefault(_without_seed(run).card.name, []).append(run)
+    settings = sorted(seeds.values(), key=lambda same: _order(same[0]))
+    labels = labels_of([_without_seed(same[0]) for same in settings])
+    table = runs_table(runs, {run.key: labels[same[0].key] for same in settings for run in same})
     lines = [f"| {' | '.join(HEADINGS)} |", "|---" * len(HEADINGS) + "|"]
-    groups = _groups(group, ["norm", *varied])
-    for (norm, *values), same in sorted(groups, key=lambda pair: (list(NORMS).index(pair[0][0]), pair[0][1:])):
-        name = ", ".join(
-            [norm, *(f"{key.replace('_', ' ')} {value}" for key, value in zip(varied, values, strict=True))]
-        )
-        lines.append(f"| {' | '.join(_cells(name, same))} |")
+    for same in settings:
+        label = labels[same[0].key]
+        lines.append(f"| {' | '.join(_cells(label, table[table['run'] == label]))} |")
     return "\n".join(lines)
 
 
-def _groups(table: pd.DataFrame, keys: list[str]) -> list[tuple[tuple, pd.DataFrame]]:
-    """Pairs of the values of the keys and the rows that have them, in order of appearance."""
-    values = list(zip(*(table[key] for key in keys), strict=True))
-    rows = {value: [i for i, other in enumerate(values) if other == value] for value in values}
-    return [(value, table.iloc[chosen]) for value, chosen in rows.items()]
+def _without_seed(run: Run) -> Run:
+    return replace(run, card=replace(run.card, seed=0))
+
+
+def _order(run: Run) -> tuple[int, int, int]:
+    card = run.card
+    return list(NORMS).index(card.norm.name), card.recipe["batch_size"], card.recipe["epochs"]
 
 
 def _cells(name: str, runs: pd.DataFrame) -> list[str]:

@@ -139,21 +139,29 @@ def _predicted(path: str, stamp: int, fingerprint: str, _run: Run) -> Prediction
     return Predictions(split.ids, split.labels.numpy(), found)
 
 
-def heatmaps(run: Run, chosen: Sequence[int], targets: Sequence[int], stage: str | None = None) -> "Tensor":
+def heatmaps(
+    run: Run, chosen: Sequence[int], targets: Sequence[int], method: str = "gradcam", stage: str | None = None
+) -> "Tensor":
     """Heatmaps (N, H, W) in [0, 1] of chosen test images, each for its target class."""
-    return _heatmaps(str(run.path), _stamp(run), tuple(chosen), tuple(targets), stage, run)
+    return _heatmaps(str(run.path), _stamp(run), tuple(chosen), tuple(targets), method, stage, run)
 
 
 @st.cache_resource(max_entries=256, show_spinner="Looking where the model looks")
 def _heatmaps(
-    path: str, stamp: int, chosen: tuple[int, ...], targets: tuple[int, ...], stage: str | None, _run: Run
+    path: str, stamp: int, chosen: tuple[int, ...], targets: tuple[int, ...], method: str, stage: str | None, _run: Run
 ) -> "Tensor":
     import torch
 
-    from explorer.heatmaps import heatmaps
+    from explorer.heatmaps import METHODS, heatmaps_by
 
     images = dataset(_run).splits["test"].images[list(chosen)]
-    return heatmaps(model(_run), _run.card.input.normalise(images), torch.tensor(targets), stage)
+    arguments = (method, model(_run), _run.card.input.normalise(images), torch.tensor(targets), stage)
+    if not METHODS[method].slow:
+        return heatmaps_by(*arguments)
+    bar = st.progress(0.0, f"{METHODS[method].title}, {len(chosen)} images")
+    maps = heatmaps_by(*arguments, progress=lambda done: bar.progress(done) and None)
+    bar.empty()
+    return maps
 
 
 def mean_heatmap(run: Run, chosen: Sequence[int], target: int) -> "Tensor":
@@ -193,14 +201,21 @@ class Reason:
     heatmap: "Tensor"
 
 
-def explain_test_image(chosen: Selection, shown: Run, position: int, shared: bool) -> list[Reason]:
-    """The reasons of every run for one test image; of the contrast only where a run is wrong."""
-    return _reasons(tuple((run.key, _stamp(run)) for run in chosen.runs), position, shared, chosen, shown)
+def explain_test_image(
+    chosen: Selection, shown: Run, position: int, shared: bool, stage: str | None = None
+) -> list[Reason]:
+    """The Grad-CAM reasons of every run for one test image; of the contrast only where a run is wrong."""
+    return _reasons(tuple((run.key, _stamp(run)) for run in chosen.runs), position, shared, stage, chosen, shown)
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
 def _reasons(
-    keys: tuple[tuple[str, int], ...], position: int, shared: bool, _chosen: Selection, _shown: Run
+    keys: tuple[tuple[str, int], ...],
+    position: int,
+    shared: bool,
+    stage: str | None,
+    _chosen: Selection,
+    _shown: Run,
 ) -> list[Reason]:
     from explorer.heatmaps import explain_blank, peaks, raw_heatmaps_all_classes, scale_each, scale_together
 
@@ -208,16 +223,17 @@ def _reasons(
     for run in _chosen.runs:
         split, classes, network = dataset(run).splits["test"], run.card.classes, model(run)
         inputs = run.card.input.normalise(split.images[position : position + 1])
-        raw = raw_heatmaps_all_classes(network, inputs)[0]  # (K, h, w)
+        raw = raw_heatmaps_all_classes(network, inputs, stage)[0]  # (K, h, w)
         probabilities, true = predictions(run).probabilities[position], int(split.labels[position])
         seen = int(probabilities.argmax())
         kinds = {"predicted": (raw[seen], seen), "true": (raw[true], true), "contrast": (raw[seen] - raw[true], seen)}
         for kind, (map_, target) in kinds.items():
             if kind == "contrast" and seen == true:
                 continue
-            note = "blank" if explain_blank(map_) else f"peak {float(peaks(map_)):.2g}"
+            note = explain_blank(map_) or f"peak {float(peaks(map_)):.2g}"
             answer = f"{classes[target]} {probabilities[target]:.0%}"
-            found.append((Reason(_chosen.label(run), kind, answer, note, seen == true, network.cam_stage, map_), map_))
+            shown = stage or network.cam_stage
+            found.append((Reason(_chosen.label(run), kind, answer, note, seen == true, shown, map_), map_))
     scaled = {}
     for kind in ("predicted", "true", "contrast"):
         raws = [map_[None] for reason, map_ in found if reason.kind == kind]

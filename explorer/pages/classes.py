@@ -10,6 +10,7 @@ from explorer.datasets import Split
 from explorer.failures import Answers
 from explorer.metrics import recall
 from explorer.pages.gallery import Tile, show_gallery
+from explorer.pages.heatmap_settings import choose_heatmap_settings
 from explorer.runs import Run
 from explorer.session import answers_of, heatmaps, images_of, mean_heatmap, selection
 
@@ -44,8 +45,8 @@ def show_recall(answers: Answers, reference: str) -> None:
 def show_images(run: Run, split: Split, row: int, positions: np.ndarray, target: int | None, key: str) -> str | None:
     """A row of images with their heatmaps, for one class or, without, for the predicted one; the clicked one's id."""
     targets = answers.predicted[row, positions] if target is None else np.full(len(positions), target)
-    maps = heatmaps(run, positions.tolist(), targets.tolist())
-    sheets = [pictures.overlay(split.images[p], m) for p, m in zip(positions, maps, strict=True)]
+    maps = heatmaps(run, positions.tolist(), targets.tolist(), settings.method, settings.stage)
+    sheets = [pictures.overlay(split.images[p], m, settings.opacity) for p, m in zip(positions, maps, strict=True)]
     return show_gallery(
         [tile(split, row, p) for p in positions],
         pictures.png_bytes(pictures.contact_sheet(sheets, len(sheets))),
@@ -73,8 +74,9 @@ def show_norm(run: Run, split: Split, row: int, label: int, target: int | None) 
     """What one norm recognises and what it misses of the class."""
     of_class = answers.labels == label
     wrong, total = int((answers.wrong[row] & of_class).sum()), int(of_class.sum())
+    share = f" ({1 - wrong / total:.0%})" if total else ""
     st.subheader(answers.runs[row], divider="gray")
-    headings = (f"**{total - wrong} of {total} recognised** ({1 - wrong / total:.0%})", f"**{wrong} missed**")
+    headings = (f"**{total - wrong} of {total} recognised**{share}", f"**{wrong} missed**")
     for column, heading, is_wrong in zip(st.columns(2, gap="medium"), headings, (False, True), strict=True):
         with column:
             st.markdown(heading)
@@ -121,7 +123,7 @@ answers = answers_of(chosen)
 runs = [chosen.run(label) for label in answers.runs]
 classes = runs[0].card.classes
 st.title("Where does each norm look?")
-left, middle, right = st.columns(3)
+left, middle, right, last = st.columns(4, vertical_alignment="bottom")
 name = left.selectbox("Class", classes, key="class", bind="query-params") or classes[0]
 explained = middle.selectbox(
     "Heatmap for",
@@ -132,6 +134,8 @@ explained = middle.selectbox(
 )
 default = answers.runs.index("batch") if "batch" in answers.runs else 0
 reference = right.selectbox("Compared with", answers.runs, index=default, key="reference", bind="query-params")
+with last:
+    settings = choose_heatmap_settings(runs[0])
 show_recall(answers, reference or answers.runs[default])
 split = images_of(runs[0])
 if split is not None:
