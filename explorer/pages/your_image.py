@@ -132,10 +132,10 @@ def show_legend(scale: str) -> None:
     """The colours of the maps from no to most evidence, and what the scale means."""
     strip = b64encode(pictures.png_bytes(pictures.colour_map()[None].repeat(12, axis=0))).decode()
     st.html(
-        '<div style="display:flex;align-items:center;gap:.6rem;font-size:.875rem;flex-wrap:wrap">no evidence '
-        f'<img src="data:image/png;base64,{strip}" width="256" height="12" style="border-radius:3px" '
-        'alt="Colours of the maps, from black for no evidence over purple and orange to yellow for most evidence"> '
-        "most evidence</div>"
+        '<div style="display:flex;align-items:center;gap:.6rem;font-size:.875rem"><span>no evidence</span>'
+        f'<img src="data:image/png;base64,{strip}" style="width:256px;min-width:3rem;height:12px;border-radius:3px" '
+        'alt="Colours of the maps, from black for no evidence over purple and orange to yellow for most evidence">'
+        "<span>most evidence</span></div>"
     )
     st.caption(SCALE_WORDS[scale])
 
@@ -144,15 +144,14 @@ def show_image(shown: Shown, found: list[Explained], scale: str, opacity: float)
     """One image's block: name, agreement, a picture per run, probabilities."""
     with st.container(border=True):
         st.text(shown.name)
-        truth = f" True class: {plain(shown.truth)}." if shown.truth else ""
         st.markdown(f"#### {agreement([one.predicted for one in found])}")
         with st.container(horizontal=True, gap="medium"):
-            size = f"{found[0].size[1]} × {found[0].size[0]} pixels, as the models see it."
-            show_picture(pictures.to_pixels(shown.images[0]), "Image", size + truth, None)
+            lines = [f"{found[0].size[1]} × {found[0].size[0]} pixels, as the models see it"]
+            lines += [f"True class: {shown.truth}"] if shown.truth else []
+            show_picture(pictures.to_pixels(shown.images[0]), "Image", lines)
             for run, image, one, heatmap in zip(chosen.runs, shown.images, found, scaled(found, scale), strict=True):
-                norm_colour = charts.NORM_COLOURS[run.card.norm.name]
                 drawn = pictures.overlay(image, heatmap, opacity)
-                show_picture(drawn, chosen.label(run), saying(one), norm_colour, one.blank)
+                show_picture(drawn, chosen.label(run), saying(one), charts.NORM_COLOURS[run.card.norm.name])
         with st.expander("How sure each norm is of each class"):
             st.altair_chart(charts.probability_chart(probabilities(found)), alt="Probability of each class by norm")
 
@@ -162,38 +161,35 @@ def agreement(predicted: list[int]) -> str:
     runs, counts = chosen.runs, Counter(predicted).most_common()
     who = "norm" if len({run.card.norm.name for run in runs}) == len(runs) else "run"
     if len(counts) == 1:
-        named = f"All {len(runs)} {who}s say" if len(runs) > 1 else f"The only {who} here says"
+        named = {1: f"The only {who} here says", 2: f"Both {who}s say"}.get(len(runs), f"All {len(runs)} {who}s say")
         return f"{named} {plain(classes[predicted[0]])}"
     said_by = {index: [] for index, _ in counts}
     for run, index in zip(runs, predicted, strict=True):
         said_by[index].append(chosen.label(run))
     rest = "; ".join(f"{plain(classes[index])} ({', '.join(said_by[index])})" for index, _ in counts[1:])
     index, votes = counts[0]
-    return f"{votes} of {len(runs)} {who}s say {plain(classes[index])}, others {rest}"
+    return f"{votes} of {len(runs)} {who}s {'say' if votes > 1 else 'says'} {plain(classes[index])}, others {rest}"
 
 
-def saying(one: Explained) -> str:
-    """What a run predicts, how sure it is, and how strong its map is, as Markdown."""
-    said = f"{plain(classes[one.predicted])}, {one.probabilities[one.predicted]:.0%} sure"
+def saying(one: Explained) -> tuple[str, ...]:
+    """What a run predicts, how sure it is, how strong its map is and, if it is blank, why: one line each."""
+    lines = [f"{classes[one.predicted]}, {one.probabilities[one.predicted]:.0%} sure"]
     if one.target != one.predicted:
-        said += f"; {plain(classes[one.target])} {one.probabilities[one.target]:.0%}"
-    return f"{said}. Raw maximum {one.raw_maximum:.2g}"
+        lines.append(f"{classes[one.target]}: {one.probabilities[one.target]:.0%}")
+    lines.append(f"raw maximum {one.raw_maximum:.2g}")
+    return (*lines, one.blank) if one.blank else tuple(lines)
 
 
-def show_picture(
-    pixels: pictures.Pixels, title: str, caption: str, colour: str | None, blank: str | None = None
-) -> None:
-    """A picture of a fixed width under a stripe of its norm's colour, with its title above and lines below."""
+def show_picture(pixels: pictures.Pixels, title: str, lines: Sequence[str], colour: str | None = None) -> None:
+    """A picture of a fixed width over a stripe of its norm's colour, with its title above and lines below."""
     pixels = pictures.enlarge(pixels, 384)
     if colour:
         stripe = np.array(list(bytes.fromhex(colour.lstrip("#"))), dtype=np.uint8)
-        pixels = np.concatenate([np.tile(stripe, (16, pixels.shape[1], 1)), pixels])
+        pixels = np.concatenate([pixels, np.tile(stripe, (16, pixels.shape[1], 1))])
     with st.container(width=WIDTH, gap="xsmall"):
-        st.markdown(f"**{title}**")
-        st.image(pixels, output_format="PNG", width=WIDTH, alt=f"{title}: {caption}" + (f" {blank}" if blank else ""))
-        st.caption(caption)
-        if blank:
-            st.caption(f":material/info: {blank}")
+        st.markdown(f"**{plain(title)}**")
+        st.image(pixels, output_format="PNG", width=WIDTH, alt=f"{title}: {'. '.join(lines)}")
+        st.caption("  \n".join(map(plain, lines)))
 
 
 def probabilities(found: list[Explained]) -> pd.DataFrame:
@@ -222,13 +218,14 @@ def show_save(subjects: list[Subject], scale: str, opacity: float) -> None:
         key="bundle",
         on_click="ignore",
         icon=":material/folder_zip:",
+        width="stretch",
         help="A ZIP with every overlay as PNG, every map as NPY, and manifest.json, which says what made them.",
     )
 
 
 def plain(text: str) -> str:
     """The text with what Markdown would read as marks escaped."""
-    return re.sub(r"([\\`*_{}\[\]()#+!$~<>|:])", r"\\\1", text)
+    return re.sub(r"([\\`*_{}\[\]#$~<>|])", r"\\\1", text)
 
 
 chosen = selection()
