@@ -11,6 +11,7 @@ from explorer import images as pictures
 from explorer.failures import ALL_RUNS, ANY_RUN, ONLY_THIS, ORDERS, THIS, Answers, Question, find_images, set_label
 from explorer.metrics import confusion
 from explorer.pages.gallery import Tile, show_gallery
+from explorer.pages.heatmap_settings import HeatmapSettings, choose_heatmap_settings
 from explorer.runs import Run
 from explorer.session import Selection, answers_of, explain_test_image, heatmaps, images_of, selection
 
@@ -160,14 +161,17 @@ def tile(answers: Answers, ids: tuple[str, ...], run: int, classes: tuple[str, .
     )
 
 
-def show_grid(run: Run, answers: Answers, question: Question, positions: np.ndarray, with_heatmaps: bool) -> str | None:
-    """One page of pictures; the id of the one that was clicked."""
+def show_grid(
+    run: Run, answers: Answers, question: Question, positions: np.ndarray, settings: HeatmapSettings | None
+) -> str | None:
+    """One page of pictures, with heatmaps where there are settings; the id of the one that was clicked."""
     split = images_of(run)
     if split is None:
         return None
-    if with_heatmaps:
-        maps = heatmaps(run, positions.tolist(), answers.predicted[question.run, positions].tolist())
-        sheets = [pictures.overlay(split.images[p], m) for p, m in zip(positions, maps, strict=True)]
+    if settings is not None:
+        targets = answers.predicted[question.run, positions].tolist()
+        maps = heatmaps(run, positions.tolist(), targets, settings.method, settings.stage)
+        sheets = [pictures.overlay(split.images[p], m, settings.opacity) for p, m in zip(positions, maps, strict=True)]
     else:
         sheets = [pictures.to_pixels(split.images[p]) for p in positions]
     columns = min(6, len(sheets))
@@ -194,7 +198,7 @@ def step_to(image: str) -> None:
 
 
 @st.dialog("One image, every norm", width="large", on_dismiss=close_image)
-def show_image(chosen: Selection, answers: Answers, run: Run, order: list[str]) -> None:
+def show_image(chosen: Selection, answers: Answers, run: Run, order: list[str], settings: HeatmapSettings) -> None:
     """The image of the URL through every norm: heatmaps of the predicted and the true class and their contrast."""
     split, classes = images_of(run), run.card.classes
     image = st.query_params.get("image")
@@ -211,7 +215,7 @@ def show_image(chosen: Selection, answers: Answers, run: Run, order: list[str]) 
         st.markdown(f"Its true class. **{len(failing)} of {len(answers.runs)}** norms fail on it.")
         st.caption(" · ".join(f"{key}: {_words(value)}" for key, value in _facts(image, split.facts.iloc[position])))
         show_steps(order, image)
-    show_norms(chosen, answers, run, position)
+    show_norms(chosen, answers, run, position, settings)
 
 
 def _facts(image: str, row: pd.Series) -> list[tuple[str, object]]:
@@ -247,14 +251,14 @@ def show_steps(order: list[str], image: str) -> None:
         st.caption(f"{at + 1} of {len(order)}")
 
 
-def show_norms(chosen: Selection, answers: Answers, run: Run, position: int) -> None:
+def show_norms(chosen: Selection, answers: Answers, run: Run, position: int, settings: HeatmapSettings) -> None:
     """A row of tiles per question: predicted class, true class, and what speaks for one rather than the other."""
     shared = st.toggle(
         "One scale for all norms",
         key="shared_scale",
         help="Off: each map is stretched to its own maximum, which hides that one may be far weaker than another.",
     )
-    explained = explain_test_image(chosen, run, position, shared)
+    explained = explain_test_image(chosen, run, position, shared, settings.stage)
     rows: Mapping[str, str] = {
         "predicted": "**Why this answer?** What speaks for the class that each norm predicts.",
         "true": f"**Where is {run.card.classes[int(answers.labels[position])]}?** What speaks for the true class.",
@@ -281,7 +285,8 @@ def show_norms(chosen: Selection, answers: Answers, run: Run, position: int) -> 
             ],
             pictures.png_bytes(
                 pictures.contact_sheet(
-                    [pictures.overlay(split.images[position], one.heatmap) for one in found], len(found)
+                    [pictures.overlay(split.images[position], one.heatmap, settings.opacity) for one in found],
+                    len(found),
                 )
             ),
             columns=len(found),
@@ -312,23 +317,26 @@ with maps:
 positions = find_images(answers, question, order)
 
 total = int(answers.wrong[row].sum())
-left, right = st.columns([3, 1], vertical_alignment="center")
+left, middle, right = st.columns([4, 1, 2], vertical_alignment="center")
 left.markdown(
     f"**{chosen.label(run)}** misclassifies **{total} of {len(answers.labels):,}** test images; "
     f"**{len(positions)}** images match the filters."
 )
-with_heatmaps = right.toggle(
+with_heatmaps = middle.toggle(
     "Heatmaps", key="heatmaps", bind="query-params", help="Where the predicted class was seen."
 )
+with right:
+    settings = choose_heatmap_settings(run)
 
 if not len(positions):
     st.info("No image matches these filters.", icon=":material/filter_alt_off:")
 else:
     pages = -(-len(positions) // PER_PAGE)
     number = st.pagination(pages, key="page", bind="query-params") if pages > 1 else 1
-    clicked = show_grid(run, answers, question, positions[(number - 1) * PER_PAGE : number * PER_PAGE], with_heatmaps)
+    shown = positions[(number - 1) * PER_PAGE : number * PER_PAGE]
+    clicked = show_grid(run, answers, question, shown, settings if with_heatmaps else None)
     if clicked:
         st.query_params["image"] = clicked
 split = images_of(run) if "image" in st.query_params else None
 if split is not None:
-    show_image(chosen, answers, run, [split.ids[p] for p in positions])
+    show_image(chosen, answers, run, [split.ids[p] for p in positions], settings)
