@@ -60,7 +60,7 @@ def _table(runs: Sequence[Run]) -> str:
     lines = [f"| {' | '.join(HEADINGS)} |", "|---" * len(HEADINGS) + "|"]
     for same in settings:
         label = labels[same[0].key]
-        lines.append(f"| {' | '.join(_cells(label, table[table['run'] == label]))} |")
+        lines.append(f"| {' | '.join(_cells(label, table.loc[table['run'] == label]))} |")
     return "\n".join(lines)
 
 
