@@ -134,7 +134,10 @@ def load_model(run: Run) -> "StagedModel":
     try:
         return run.load_model()
     except (SafetensorError, RuntimeError, ValueError) as error:  # RuntimeError: PyTorch's, for tensors that do not fit
-        raise DamagedRun(f"{run.path}: weights.safetensors does not fit card.json ({error}); train it again") from error
+        reason = str(error).partition("\n")[0].rstrip(": ")  # PyTorch goes on with a line for every tensor
+        raise DamagedRun(
+            f"{run.path}: weights.safetensors does not fit card.json ({reason}); train it again"
+        ) from error
 
 
 def class_index(name: str | None, runs: Sequence[Run]) -> int | None:
