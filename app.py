@@ -5,6 +5,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from explorer.pages.copy_link import show_copy_link
 from explorer.runs import Run
 from explorer.session import ALL, CHECKPOINTS, CHOICES, runs_and_problems
 
@@ -43,7 +44,22 @@ def select(field: str, title: str, runs: list[Run]) -> list[Run]:
         return runs
     if not options:
         return runs
-    chosen = st.selectbox(title, options, key=field, bind="query-params", format_func=TITLES.get(field, str))
+    words = TITLES.get(field, str)
+    known = words(st.session_state[field]) if field in st.session_state else st.query_params.get(field)
+    if known not in map(words, options):
+        st.session_state[field] = options[0]
+    # Without a default of its own a selector always stands in the URL, so a link stays right when other runs come.
+    st.caption(title)  # the widget's own label would say "(required)" behind it
+    chosen = st.selectbox(
+        title,
+        options,
+        index=None,
+        required=True,
+        key=field,
+        bind="query-params",
+        format_func=words,
+        label_visibility="collapsed",
+    )
     return [run for run in runs if chosen in (ALL, CHOICES[field](run))]
 
 
@@ -73,4 +89,6 @@ page = st.navigation(
     ]
 )
 select_runs()
+with st.sidebar:
+    show_copy_link()
 page.run()
