@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import struct
 from collections.abc import Callable
 from dataclasses import replace
@@ -24,7 +25,7 @@ from explorer.metrics import compute_metrics
 from explorer.runs import DatasetCard, Predictions, Run, list_runs, predict, write_run
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted(p.stem for p in (ROOT / "explorer" / "pages").glob("*.py") if p.stem not in ("__init__", "gallery"))
+PAGES = re.findall(r'PAGES / "(\w+)\.py"', (ROOT / "app.py").read_text())
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 OpenApp = Callable[..., AppTest]
