@@ -132,8 +132,9 @@ def show_legend(scale: str) -> None:
     """The colours of the maps from no to most evidence, and what the scale means."""
     strip = b64encode(pictures.png_bytes(pictures.colour_map()[None].repeat(12, axis=0))).decode()
     st.html(
-        '<div style="display:flex;align-items:center;gap:.6rem;font-size:.875rem;white-space:nowrap"><span>no evidence</span>'
-        f'<img src="data:image/png;base64,{strip}" style="width:256px;min-width:3rem;height:12px;border-radius:3px" '
+        '<div style="display:flex;align-items:center;gap:.6rem;font-size:.875rem;white-space:nowrap">'
+        f'<span>no evidence</span><img src="data:image/png;base64,{strip}" '
+        'style="width:256px;min-width:3rem;height:12px;border-radius:3px" '
         'alt="Colours of the maps, from black for no evidence over purple and orange to yellow for most evidence">'
         "<span>most evidence</span></div>"
     )
