@@ -46,7 +46,7 @@ def select(field: str, title: str, runs: list[Run]) -> list[Run]:
         return runs
     words = TITLES.get(field, str)
     known = words(st.session_state[field]) if field in st.session_state else st.query_params.get(field)
-    if known not in map(words, options):
+    if known not in [words(option) for option in options]:
         st.session_state[field] = options[0]
     # Without a default of its own a selector always stands in the URL, so a link stays right when other runs come.
     st.caption(title)  # the widget's own label would say "(required)" behind it

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import pandas as pd
 
 from explorer import comparison
 
@@ -117,6 +118,30 @@ def _failed(answers: Answers, run: int, failed_by: str) -> np.ndarray:
         if set_label(failing, answers.runs) == failed_by:
             return comparison.fails_exactly(wrong, answers.runs, failing)
     raise ValueError(f"no image is failed by exactly {failed_by!r}; choose another set of norms")
+
+
+def images_table(
+    answers: Answers, run: int, ids: Sequence[str], classes: Sequence[str], chosen: np.ndarray
+) -> pd.DataFrame:
+    """One row per chosen image, in order: what it is, what a run says of it, and what the others say."""
+    predicted, margins = answers.predicted, comparison.margins(answers.probabilities[run])
+    losses = comparison.image_losses(answers.probabilities[run], answers.labels)
+    doubtful = comparison.label_errors(answers.probabilities[run], answers.labels)["flagged"].to_numpy()
+    rows = [
+        {
+            "image": ids[i],
+            "label": classes[answers.labels[i]],
+            "predicted": classes[predicted[run, i]],
+            "confidence": float(answers.confidence[run, i]),
+            "margin": float(margins[i]),
+            "loss": float(losses[i]),
+            "likely label error": bool(doubtful[i]),
+            "runs that fail": int(answers.wrong[:, i].sum()),
+            **{f"predicted by {name}": classes[predicted[row, i]] for row, name in enumerate(answers.runs)},
+        }
+        for i in chosen
+    ]
+    return pd.DataFrame(rows)
 
 
 def set_label(failing: Sequence[str], runs: Sequence[str]) -> str:

@@ -426,6 +426,7 @@ def runs_table(runs: Sequence[Run], labels: Mapping[str, str]) -> pd.DataFrame:
             "seed": card.seed,
             "batch_size": card.recipe.get("batch_size"),
             "epochs": card.recipe.get("epochs"),
+            "learning_rate": card.recipe.get("learning_rate"),
         }
         for split in ("test", "val", "train"):
             row |= {f"{split}_{metric}": value for metric, value in asdict(card.metrics[split]).items()}

@@ -103,6 +103,7 @@ def build_parser() -> argparse.ArgumentParser:
     how.add_argument("--batch-size", type=int)
     how.add_argument("--learning-rate", type=float)
     how.add_argument("--weight-decay", type=float)
+    how.add_argument("--clip-norm", type=float, help="the most that the gradient's norm may be")
     for kind, registry in (("loss", LOSSES), ("optimizer", OPTIMIZERS), ("scheduler", SCHEDULERS)):
         how.add_argument(f"--{kind}", choices=registry)
     _add_pairs(how, "loss", "optimizer", "scheduler")

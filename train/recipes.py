@@ -12,7 +12,9 @@ class Recipe:
     """All that defines a training besides data set, architecture, norm and seed.
 
     `learning_rate` is the peak of the schedule; `weight_decay` is not applied to norm parameters and biases;
-    `augmentations` are applied in order; `precision` is `bf16` (autocast) or `fp32`.
+    `clip_norm` is the most that the gradient of all parameters together may measure (None: anything), without which a
+    model without norms leaves the ground at learning rates the others need; `augmentations` are applied in order;
+    `precision` is `bf16` (autocast) or `fp32`.
     """
 
     epochs: int
@@ -23,6 +25,7 @@ class Recipe:
     optimizer: str = "sgd"
     optimizer_arguments: Mapping[str, Any] = field(default_factory=lambda: {"momentum": 0.9, "nesterov": True})
     weight_decay: float = 5e-4
+    clip_norm: float | None = None
     scheduler: str = "one_cycle"
     scheduler_arguments: Mapping[str, Any] = field(default_factory=lambda: {"pct_start": 0.25})
     augmentations: tuple[str, ...] = ()
@@ -33,12 +36,14 @@ ELPV = Recipe(
     epochs=40,
     batch_size=32,
     learning_rate=0.1,
+    clip_norm=1.0,
     augmentations=("flip_horizontal", "flip_vertical", "transpose"),  # any flip or quarter turn; cells are centred
 )
 CIFAR10 = Recipe(
     epochs=20,
     batch_size=64,
     learning_rate=0.1,
+    clip_norm=1.0,
     augmentations=("flip_horizontal", "shift"),
 )
 FOLDER = replace(CIFAR10, epochs=30, batch_size=32)

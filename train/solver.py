@@ -281,6 +281,8 @@ class Solver:
             loss = self.loss(logits.float(), labels)
             self.optimizer.zero_grad()
             loss.backward()
+            if self.recipe.clip_norm is not None:
+                nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip_norm)
             self.optimizer.step()
             self.scheduler.step()
             predicted.append(logits.detach().argmax(1))
@@ -357,6 +359,8 @@ def check_recipe(recipe: Recipe) -> None:
     for key, least in (("epochs", 1), ("batch_size", 1), ("learning_rate", 0), ("weight_decay", 0)):
         if not getattr(recipe, key) >= least:
             raise ValueError(f"{key.replace('_', ' ')} must be at least {least}; got {getattr(recipe, key)}")
+    if recipe.clip_norm is not None and not recipe.clip_norm > 0:
+        raise ValueError(f"clip norm must be more than 0; got {recipe.clip_norm}")
 
 
 def check_entry(kind: str, registry: Mapping[str, Any], name: str, arguments: Iterable[str] = ()) -> None:

@@ -8,7 +8,19 @@ import streamlit as st
 
 from explorer import charts, comparison
 from explorer import images as pictures
-from explorer.failures import ALL_RUNS, ANY_RUN, ONLY_THIS, ORDERS, THIS, Answers, Question, find_images, set_label
+from explorer.bundle import zip_bytes
+from explorer.failures import (
+    ALL_RUNS,
+    ANY_RUN,
+    ONLY_THIS,
+    ORDERS,
+    THIS,
+    Answers,
+    Question,
+    find_images,
+    images_table,
+    set_label,
+)
 from explorer.metrics import confusion
 from explorer.pages.gallery import Tile, show_gallery
 from explorer.pages.heatmap_settings import HeatmapSettings, choose_heatmap_settings
@@ -187,6 +199,40 @@ def show_grid(
     )
 
 
+def show_downloads(run: Run, answers: Answers, row: int, positions: np.ndarray, settings: HeatmapSettings) -> None:
+    """The current images as a table, and the heatmaps of the predicted class over them as a ZIP of PNGs."""
+    split = images_of(run)
+    if split is None:
+        return
+    classes = run.card.classes
+
+    def table() -> str:
+        return images_table(answers, row, split.ids, classes, positions.tolist()).to_csv(index=False)
+
+    def overlays() -> bytes:
+        targets = answers.predicted[row, positions].tolist()
+        maps = heatmaps(run, positions.tolist(), targets, settings.method, settings.stage)
+        names = [f"{i + 1:04d}-{split.ids[p].replace('/', '_')}.png" for i, p in enumerate(positions)]
+        files = {
+            name: pictures.png_bytes(pictures.overlay(split.images[p], m, settings.opacity))
+            for name, p, m in zip(names, positions, maps, strict=True)
+        }
+        return zip_bytes(files | {"images.csv": table().encode()})
+
+    with st.container(horizontal=True):
+        st.download_button(
+            "Images as CSV", table, "failures.csv", "text/csv", on_click="ignore", icon=":material/download:"
+        )
+        st.download_button(
+            "Heatmaps as ZIP",
+            overlays,
+            "failures.zip",
+            "application/zip",
+            on_click="ignore",
+            icon=":material/folder_zip:",
+        )
+
+
 def close_image() -> None:
     """Takes the image out of the URL."""
     st.query_params.pop("image", None)
@@ -335,6 +381,7 @@ else:
     number = st.pagination(pages, key="page", bind="query-params") if pages > 1 else 1
     shown = positions[(number - 1) * PER_PAGE : number * PER_PAGE]
     clicked = show_grid(run, answers, question, shown, settings if with_heatmaps else None)
+    show_downloads(run, answers, row, positions, settings)
     if clicked:
         st.query_params["image"] = clicked
 split = images_of(run) if "image" in st.query_params else None

@@ -28,7 +28,7 @@ OTHER_COLUMNS = {
     "macs": st.column_config.NumberColumn("MACs", format="compact", help="Multiply-accumulate operations per image."),
     "seconds": st.column_config.NumberColumn("Training", format="%.0f s", help="Time of training on its hardware."),
 }
-FAIR = ("parameters", "macs", "epochs", "batch_size", "seed", "seconds")
+FAIR = ("parameters", "macs", "epochs", "batch_size", "learning_rate", "seed", "seconds")
 
 
 def column_config() -> dict:
@@ -128,7 +128,7 @@ def show_fairness(table: pd.DataFrame, labels: list[str]) -> None:
         [dict(zip(FAIR, row, strict=True)) for row in zip(*(table[f] for f in FAIR), strict=True)], labels
     )
     same = [name for name in FAIR if len(set(table[name])) == 1 and name != "seconds"]
-    words = {"macs": "MACs", "batch_size": "batch size"}
+    words = {"macs": "MACs", "batch_size": "batch size", "learning_rate": "learning rate"}
     st.markdown(f"The same for all: {', '.join(words.get(name, name) for name in same) or 'nothing'}.")
     for sentence in said:
         st.markdown(f"- {sentence}")

@@ -63,7 +63,6 @@ def show_figures(runs: list[Run], labels: dict[str, str]) -> None:
     details = pd.DataFrame(
         {
             "best_epoch": [run.card.best_epoch for run in runs],
-            "learning_rate": [run.card.recipe["learning_rate"] for run in runs],
             "hardware": [run.card.hardware for run in runs],
         }
     )
