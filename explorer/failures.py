@@ -129,15 +129,15 @@ def images_table(
     doubtful = comparison.label_errors(answers.probabilities[run], answers.labels)["flagged"].to_numpy()
     rows = [
         {
-            "image": ids[i],
-            "label": classes[answers.labels[i]],
-            "predicted": classes[predicted[run, i]],
+            "image": ids[int(i)],
+            "label": classes[int(answers.labels[i])],
+            "predicted": classes[int(predicted[run, i])],
             "confidence": float(answers.confidence[run, i]),
             "margin": float(margins[i]),
             "loss": float(losses[i]),
             "likely label error": bool(doubtful[i]),
             "runs that fail": int(answers.wrong[:, i].sum()),
-            **{f"predicted by {name}": classes[predicted[row, i]] for row, name in enumerate(answers.runs)},
+            **{f"predicted by {name}": classes[int(predicted[row, i])] for row, name in enumerate(answers.runs)},
         }
         for i in chosen
     ]
