@@ -67,7 +67,8 @@ def healthy(app: AppTest) -> AppTest:
 
 def frames(app: AppTest, key: str = "") -> list[bytes]:
     """What the browser gets of each gallery on the page, or only of the one with a key."""
-    return [one.proto.bytes for one in app.get("bidi_component") if one.proto.id.endswith(key)]
+    galleries = [one.proto for one in app.get("bidi_component") if one.proto.component_name.endswith("gallery")]
+    return [gallery.bytes for gallery in galleries if gallery.id.endswith(key)]
 
 
 def tiles(app: AppTest, key: str = "") -> list[dict]:
