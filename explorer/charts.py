@@ -217,7 +217,7 @@ def pairs_chart(table: pd.DataFrame, runs: list[str]) -> Chart:
     both["text"] = [
         f"{round(p, 1) or 0.0:+.1f}{' ★' if r else ''}" for p, r in zip(both["points"], both["reliable"], strict=True)
     ]
-    reach = max(1.0, float(np.abs(both["points"]).max()))
+    reach = max(5.0, float(np.abs(both["points"]).max()))  # so that chance looks pale
     base = alt.Chart(both).encode(
         x=alt.X("run_b:N", sort=runs, title=None, axis=alt.Axis(orient="top", labelAngle=-40, labelLimit=160)),
         y=alt.Y("run_a:N", sort=runs, title=None, axis=alt.Axis(labelLimit=200)),
