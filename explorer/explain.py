@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from explorer.architectures.staged import StagedModel
-from explorer.heatmaps import explain_blank, peaks, raw_heatmaps, scale_each, scale_together
+from explorer.heatmaps import explain_blank, peaks, raw_heatmaps, raw_heatmaps_all_classes, scale_each, scale_together
 
 SCALES = ("own", "shared")
 
@@ -66,6 +66,23 @@ def explain(model: StagedModel, inputs: Tensor, target: int | None = None, stage
     stage = stage or model.cam_stage
     raw = raw_heatmaps(model, inputs, torch.tensor([shown]), stage)[0]
     return Explained(probabilities, shown, stage, raw, (int(inputs.shape[2]), int(inputs.shape[3])))
+
+
+def explain_against(model: StagedModel, inputs: Tensor, true: int, stage: str | None = None) -> dict[str, Explained]:
+    """What a model says of one normalised image (1, 3, H, W) whose true class is known, from three sides.
+
+    `predicted` and `true` are what speaks for those classes; `contrast`, only where they differ, is what speaks for the
+    predicted rather than the true one: the map of the difference of their logits.
+    """
+    with torch.no_grad():
+        probabilities = model(inputs).float().softmax(1)[0].numpy()
+    stage, seen = stage or model.cam_stage, int(probabilities.argmax())
+    raw = raw_heatmaps_all_classes(model, inputs, stage)[0]  # (K, h, w)
+    sides = {"predicted": (seen, raw[seen]), "true": (true, raw[true])}
+    if seen != true:
+        sides["contrast"] = (seen, raw[seen] - raw[true])
+    size = int(inputs.shape[2]), int(inputs.shape[3])
+    return {side: Explained(probabilities, target, stage, shown, size) for side, (target, shown) in sides.items()}
 
 
 def scaled(found: Sequence[Explained], scale: str) -> list[Tensor]:

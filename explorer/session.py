@@ -6,7 +6,7 @@ What is large lives in `cache_resource` and is never changed; keys are names and
 import json
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -188,57 +188,18 @@ def answers_of(chosen: Selection) -> Answers:
     return Answers(tuple(same), np.stack([one.probabilities for one in same.values()]), first.labels)
 
 
-@dataclass(frozen=True)
-class Reason:
-    """Where one run looks in one test image, for the predicted class, the true class or their contrast (`kind`)."""
-
-    label: str
-    kind: str
-    answer: str
-    note: str
-    right: bool
-    stage: str
-    heatmap: "Tensor"
+def explain_test_image(run: Run, position: int, stage: str | None = None) -> "dict[str, Explained]":
+    """Where a run looks in a test image: for the predicted class, the true class and, where wrong, their contrast."""
+    return _explained_test_image(str(run.path), _stamp(run), position, stage, run)
 
 
-def explain_test_image(
-    chosen: Selection, shown: Run, position: int, shared: bool, stage: str | None = None
-) -> list[Reason]:
-    """The Grad-CAM reasons of every run for one test image; of the contrast only where a run is wrong."""
-    return _reasons(tuple((run.key, _stamp(run)) for run in chosen.runs), position, shared, stage, chosen, shown)
+@st.cache_resource(max_entries=512, show_spinner=False)
+def _explained_test_image(path: str, stamp: int, position: int, stage: str | None, _run: Run) -> "dict[str, Explained]":
+    from explorer.explain import explain_against
 
-
-@st.cache_resource(max_entries=64, show_spinner=False)
-def _reasons(
-    keys: tuple[tuple[str, int], ...],
-    position: int,
-    shared: bool,
-    stage: str | None,
-    _chosen: Selection,
-    _shown: Run,
-) -> list[Reason]:
-    from explorer.heatmaps import explain_blank, peaks, raw_heatmaps_all_classes, scale_each, scale_together
-
-    found, size = [], (_shown.card.input.height, _shown.card.input.width)
-    for run in _chosen.runs:
-        split, classes, network = dataset(run).splits["test"], run.card.classes, model(run)
-        inputs = run.card.input.normalise(split.images[position : position + 1])
-        raw = raw_heatmaps_all_classes(network, inputs, stage)[0]  # (K, h, w)
-        probabilities, true = predictions(run).probabilities[position], int(split.labels[position])
-        seen = int(probabilities.argmax())
-        kinds = {"predicted": (raw[seen], seen), "true": (raw[true], true), "contrast": (raw[seen] - raw[true], seen)}
-        for kind, (map_, target) in kinds.items():
-            if kind == "contrast" and seen == true:
-                continue
-            note = explain_blank(map_) or f"peak {float(peaks(map_)):.2g}"
-            answer = f"{classes[target]} {probabilities[target]:.0%}"
-            shown = stage or network.cam_stage
-            found.append((Reason(_chosen.label(run), kind, answer, note, seen == true, shown, map_), map_))
-    scaled = {}
-    for kind in ("predicted", "true", "contrast"):
-        raws = [map_[None] for reason, map_ in found if reason.kind == kind]
-        scaled[kind] = iter(scale_together(raws, size) if shared and raws else [scale_each(raw, size) for raw in raws])
-    return [replace(reason, heatmap=next(scaled[reason.kind])[0]) for reason, _ in found]
+    split = dataset(_run).splits["test"]
+    inputs = _run.card.input.normalise(split.images[position : position + 1])
+    return explain_against(model(_run), inputs, int(split.labels[position]), stage)
 
 
 def explain(run: Run, image: "Tensor", digest: str, target: int | None) -> "Explained":

@@ -9,6 +9,7 @@ import streamlit as st
 from explorer import charts, comparison
 from explorer import images as pictures
 from explorer.bundle import zip_bytes
+from explorer.explain import Explained, scaled
 from explorer.failures import (
     ALL_RUNS,
     ANY_RUN,
@@ -304,47 +305,53 @@ def show_norms(chosen: Selection, answers: Answers, run: Run, position: int, set
         key="shared_scale",
         help="Off: each map is stretched to its own maximum, which hides that one may be far weaker than another.",
     )
-    explained = explain_test_image(chosen, run, position, shared, settings.stage)
-    rows: Mapping[str, str] = {
+    explained = {name: explain_test_image(chosen.run(name), position, settings.stage) for name in answers.runs}
+    true = run.card.classes[int(answers.labels[position])]
+    sides = {
         "predicted": "**Why this answer?** What speaks for the class that each norm predicts.",
-        "true": f"**Where is {run.card.classes[int(answers.labels[position])]}?** What speaks for the true class.",
+        "true": f"**Where is {true}?** What speaks for the true class.",
         "contrast": "**What tipped the scales?** What speaks for the predicted rather than the true class.",
     }
-    split = images_of(run)
-    if split is None:
-        return
-    for kind, title in rows.items():
-        found = [one for one in explained if one.kind == kind]
-        if not found:
-            continue
-        st.markdown(title)
-        show_gallery(
-            [
-                Tile(
-                    id=one.label,
-                    title=one.label,
-                    lines=(f"{one.answer}", one.note),
-                    tone="right" if one.right else "wrong",
-                    description=f"{one.label}, stage {one.stage}: {one.answer}. {one.note}",
-                )
-                for one in found
-            ],
-            pictures.png_bytes(
-                pictures.contact_sheet(
-                    [pictures.overlay(split.images[position], one.heatmap, settings.opacity) for one in found],
-                    len(found),
-                )
-            ),
-            columns=len(found),
-            key=f"explained-{kind}",
-            tile_size=128,
-            pixelated=run.card.input.height <= 48,
-            label=title.strip("*"),
-        )
+    for side, title in sides.items():
+        if found := {name: one[side] for name, one in explained.items() if side in one}:
+            st.markdown(title)
+            show_side(run, position, found, side, "shared" if shared else "own", settings.opacity)
+    stage = next(iter(explained.values()))["predicted"].stage
     scale = "one scale for all norms" if shared else "each map on its own scale"
     st.caption(
-        f"Grad-CAM at the stage {explained[0].stage}, {scale}. Tick: that norm is right. Bright: evidence; “peak”: the "
-        "map's raw maximum."
+        f"Grad-CAM at the stage {stage}, {scale}. Tick: that norm is right. Bright: evidence. "
+        "Peak: the map's raw maximum."
+    )
+
+
+def show_side(run: Run, position: int, found: Mapping[str, Explained], side: str, scale: str, opacity: float) -> None:
+    """A tile per norm with one of its maps over the image."""
+    split, classes = images_of(run), run.card.classes
+    if split is None:
+        return
+    overlays = [pictures.overlay(split.images[position], m, opacity) for m in scaled(list(found.values()), scale)]
+    label = int(split.labels[position])
+    show_gallery(
+        [explained_tile(name, one, classes, one.predicted == label) for name, one in found.items()],
+        pictures.png_bytes(pictures.contact_sheet(overlays, len(overlays))),
+        columns=len(overlays),
+        key=f"explained-{side}",
+        tile_size=128,
+        pixelated=run.card.input.height <= 48,
+        label=f"Heatmaps, {side}",
+    )
+
+
+def explained_tile(name: str, one: Explained, classes: tuple[str, ...], right: bool) -> Tile:
+    """The caption of one norm's map."""
+    answer = f"{classes[one.target]} {one.probabilities[one.target]:.0%}"
+    note = one.blank or f"peak {one.raw_maximum:.2g}"
+    return Tile(
+        id=name,
+        title=name,
+        lines=(answer, note),
+        tone="right" if right else "wrong",
+        description=f"{name}, stage {one.stage}: {answer}. {note}",
     )
 
 
