@@ -59,7 +59,7 @@ def app_server(start_server: StartServer) -> Server:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Chromium. Per module: a sync Playwright keeps an event loop running, which tests elsewhere must not meet."""
-    expect.set_options(timeout=15_000)  # the default 5 s is short for a first page on a busy machine
+    expect.set_options(timeout=60_000)  # how busy the machine is must not decide a test
     with sync_playwright() as playwright:
         try:
             chromium = launch_chromium(playwright)
@@ -81,6 +81,7 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
     def open_one(**options: object) -> Page:
         defaults = {"viewport": VIEWPORT, "reduced_motion": "reduce"}
         context = browser.new_context(**(defaults | options))
+        context.set_default_timeout(120_000)
         contexts.append(context)
         page = context.new_page()
         page.on("console", lambda message: problems.extend(_problems_of_message(message)))

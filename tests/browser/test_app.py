@@ -14,7 +14,7 @@ from explorer.runs import Choice, Run, list_runs, write_run
 
 ROOT = Path(__file__).parents[2]
 PATHS = ("", "failures", "classes", "your-image", "training", "capacity", "learn")
-PATIENCE = 60_000  # milliseconds; the first view of a page imports and computes, beside whatever else runs
+PATIENCE = 120_000  # milliseconds; the first view of a page imports and computes, beside whatever else runs
 WIDTHS = "images => images.map(image => image.naturalWidth)"
 
 PAINTED = """canvases => canvases.every(canvas => {
