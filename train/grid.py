@@ -112,7 +112,7 @@ def state_of(job: Job) -> State:
             return State("done", _result(read_run(folder)))
         except DamagedRun as error:
             return State("failed", f"{folder}: {error}")
-    return State("begun" if folder.with_name(f".{folder.name}.training").exists() else "waiting")
+    return State("begun" if any(folder.parent.glob(f".{folder.name}.*.training")) else "waiting")
 
 
 def train_grid(

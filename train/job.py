@@ -92,7 +92,7 @@ def train_run(job: Job, *, overwrite: bool = False, device: str = "auto", quiet:
     folder = job.out / dataset_folder(dataset.name)
     if (folder / name).exists() and not overwrite:
         raise FileExistsError(f"the run {folder / name} exists; pass --overwrite to train it again")
-    state = folder / f".{name}.training"
+    state = folder / f".{name}.{dataset.fingerprint}.training"  # other images start anew
     solver = _solver(job, dataset, spec, device)
     if state.exists():
         solver.load(state)

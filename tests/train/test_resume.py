@@ -227,3 +227,14 @@ class TestProcess:
         self.assert_unfinished(out)
         assert main([*command, "--out", str(out)]) == 0
         self.assert_same_run(out, straight)
+
+    def test_a_state_for_other_images_is_left_alone(
+        self, command: list[str], straight: Run, cache: Path, out: Path
+    ) -> None:
+        foreign = out / straight.path.parent.name / f".{straight.path.name}.0123456789abcdef.training"
+        foreign.parent.mkdir(parents=True)
+        foreign.write_bytes(b"trained on images that were changed since")
+        assert main([*command, "--out", str(out)]) == 0
+        assert foreign.exists()
+        foreign.unlink()
+        self.assert_same_run(out, straight)
