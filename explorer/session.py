@@ -17,6 +17,7 @@ import streamlit as st
 
 from explorer.datasets import Dataset, DatasetMissing, Split, load_dataset
 from explorer.failures import Answers
+from explorer.norms import NORMS
 from explorer.runs import Predictions, Problem, Run, labels_of, list_runs, predict
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ def selection(**instead: str) -> Selection:
     for field, values in CHOICES.items():
         chosen = instead.get(field) or st.session_state.get(field, ALL)
         runs = [run for run in runs if chosen in (ALL, values(run))]
+    runs = sorted(runs, key=lambda run: list(NORMS).index(run.card.norm.name))
     return Selection(tuple(runs), labels_of(runs))
 
 
