@@ -37,9 +37,10 @@ class Recipe:
 # batch-instance 84.5 %, layer 83.8 %, group 83.2 %. Hardware: one thread of an AMD EPYC core, 8 to 21 minutes a run
 # while other work shared the machine (9.4 s an epoch for batch alone).
 # Chosen on the validation images: at 128 pixels with a stem of stride 2 an epoch costs what 64 pixels cost without, and
-# 15 epochs gave a validation loss of 0.355 against 0.398 of 96 pixels with stride 1 at twice the time (an earlier split).
-# Shifts by up to 1/8 made it worse (0.418 against 0.381 after 40 epochs), 80 epochs overfit (0.491), weight decay 1e-3
-# with changes of brightness brought nothing (0.408 after 25). Without clipping `none` diverged in epoch 4.
+# 15 epochs gave a validation loss of 0.355; 96 pixels with stride 1, at twice the time, gave 0.398 (an earlier split).
+# Shifts by up to 1/8 with label smoothing and half the learning rate were worse (0.418 against 0.381 after 40 epochs),
+# 80 epochs overfit (0.491), weight decay 1e-3 with changes of brightness gave 0.408 after 25. Without clipping, `none`
+# diverged in epoch 4.
 ELPV = Recipe(
     epochs=40,
     batch_size=32,
