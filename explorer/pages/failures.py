@@ -314,8 +314,7 @@ def show_norms(chosen: Selection, answers: Answers, run: Run, position: int, set
     }
     for side, title in sides.items():
         if found := {name: one[side] for name, one in explained.items() if side in one}:
-            st.markdown(title)
-            show_side(run, position, found, side, "shared" if shared else "own", settings.opacity)
+            show_side(run, position, found, title, "shared" if shared else "own", settings.opacity)
     stage = next(iter(explained.values()))["predicted"].stage
     scale = "one scale for all norms" if shared else "each map on its own scale"
     st.caption(
@@ -324,21 +323,22 @@ def show_norms(chosen: Selection, answers: Answers, run: Run, position: int, set
     )
 
 
-def show_side(run: Run, position: int, found: Mapping[str, Explained], side: str, scale: str, opacity: float) -> None:
-    """A tile per norm with one of its maps over the image."""
+def show_side(run: Run, position: int, found: Mapping[str, Explained], title: str, scale: str, opacity: float) -> None:
+    """A tile per norm with one of its maps over the image, below their common title."""
     split, classes = images_of(run), run.card.classes
     if split is None:
         return
     overlays = [pictures.overlay(split.images[position], m, opacity) for m in scaled(list(found.values()), scale)]
     label = int(split.labels[position])
+    st.markdown(title)
     show_gallery(
         [explained_tile(name, one, classes, one.predicted == label) for name, one in found.items()],
         pictures.png_bytes(pictures.contact_sheet(overlays, len(overlays))),
         columns=len(overlays),
-        key=f"explained-{side}",
+        key=f"explained-{title}",
         tile_size=128,
         pixelated=run.card.input.height <= 48,
-        label=f"Heatmaps, {side}",
+        label=title.replace("*", ""),
     )
 
 
