@@ -168,7 +168,7 @@ def test_a_click_on_a_wrong_image_of_a_class_opens_it_among_the_failures(page: P
     tile.click()
     expect_explained(page, image, norms=3)
     assert urlsplit(page.url).path == "/failures"
-    expect_query(page, image=image, run="none", architecture="resnet8")
+    expect_query(page, image=image, run="group", architecture="resnet8")
 
 
 def test_an_upload_gets_one_heatmap_per_norm(page: Page, app: App, coloured, settled: Settled):
