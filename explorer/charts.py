@@ -219,7 +219,12 @@ def pairs_chart(table: pd.DataFrame, runs: list[str]) -> Chart:
     ]
     reach = max(5.0, float(np.abs(both["points"]).max()))  # so that chance looks pale
     base = alt.Chart(both).encode(
-        x=alt.X("run_b:N", sort=runs, title=None, axis=alt.Axis(orient="top", labelAngle=-40, labelLimit=160)),
+        x=alt.X(
+            "run_b:N",
+            sort=runs,
+            title=None,
+            axis=alt.Axis(orient="top", labelAngle=-40, labelLimit=160, labelOverlap=False),
+        ),
         y=alt.Y("run_a:N", sort=runs, title=None, axis=alt.Axis(labelLimit=200)),
         tooltip=[
             alt.Tooltip("run_a:N", title="row"),
