@@ -181,7 +181,7 @@ def _write(
         seed=job.seed,
         parameters=count_parameters(model),
         macs=count_macs(model),
-        seconds=round(solver.seconds, 1),
+        seconds=round(solver.seconds, 3),
         best_epoch=solver.best.epoch,
         versions={library: version(library) for library in LIBRARIES},
         hardware=hardware(solver.device),

@@ -1,6 +1,6 @@
 """What each norm gets wrong: maps of the failures, filters, a grid of pictures, and one image through all norms."""
 
-from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -9,6 +9,7 @@ import streamlit as st
 from explorer import charts, comparison
 from explorer import images as pictures
 from explorer.bundle import zip_bytes
+from explorer.datasets import Split
 from explorer.explain import Explained, scaled
 from explorer.failures import (
     ALL_RUNS,
@@ -27,6 +28,9 @@ from explorer.pages.gallery import Tile, show_gallery
 from explorer.pages.heatmap_settings import HeatmapSettings, choose_heatmap_settings
 from explorer.runs import Run
 from explorer.session import Selection, answers_of, explain_test_image, heatmaps, images_of, selection
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 PER_PAGE = 24
 MOST_SETS = 9
@@ -175,21 +179,18 @@ def tile(answers: Answers, ids: tuple[str, ...], run: int, classes: tuple[str, .
 
 
 def show_grid(
-    run: Run, answers: Answers, question: Question, positions: np.ndarray, settings: HeatmapSettings | None
+    run: Run, split: Split, answers: Answers, row: int, positions: np.ndarray, settings: HeatmapSettings | None
 ) -> str | None:
     """One page of pictures, with heatmaps where there are settings; the id of the one that was clicked."""
-    split = images_of(run)
-    if split is None:
-        return None
     if settings is not None:
-        targets = answers.predicted[question.run, positions].tolist()
+        targets = answers.predicted[row, positions].tolist()
         maps = heatmaps(run, positions.tolist(), targets, settings.method, settings.stage)
         sheets = [pictures.overlay(split.images[p], m, settings.opacity) for p, m in zip(positions, maps, strict=True)]
     else:
         sheets = [pictures.to_pixels(split.images[p]) for p in positions]
     columns = min(6, len(sheets))
     return show_gallery(
-        [tile(answers, split.ids, question.run, run.card.classes, p) for p in positions],
+        [tile(answers, split.ids, row, run.card.classes, p) for p in positions],
         pictures.png_bytes(pictures.contact_sheet(sheets, columns)),
         columns=columns,
         key="failures",
@@ -200,11 +201,10 @@ def show_grid(
     )
 
 
-def show_downloads(run: Run, answers: Answers, row: int, positions: np.ndarray, settings: HeatmapSettings) -> None:
+def show_downloads(
+    run: Run, split: Split, answers: Answers, row: int, positions: np.ndarray, settings: HeatmapSettings
+) -> None:
     """The current images as a table, and the heatmaps of the predicted class over them as a ZIP of PNGs."""
-    split = images_of(run)
-    if split is None:
-        return
     classes = run.card.classes
 
     def table() -> str:
@@ -245,11 +245,12 @@ def step_to(image: str) -> None:
 
 
 @st.dialog("One image, every norm", width="large", on_dismiss=close_image)
-def show_image(chosen: Selection, answers: Answers, run: Run, order: list[str], settings: HeatmapSettings) -> None:
+def show_image(
+    chosen: Selection, answers: Answers, run: Run, split: Split, order: list[str], settings: HeatmapSettings
+) -> None:
     """The image of the URL through every norm: heatmaps of the predicted and the true class and their contrast."""
-    split, classes = images_of(run), run.card.classes
-    image = st.query_params.get("image")
-    if split is None or image not in split.ids:
+    classes, image = run.card.classes, st.query_params.get("image")
+    if image not in split.ids:
         return
     position = split.ids.index(image)
     true = int(answers.labels[position])
@@ -262,7 +263,7 @@ def show_image(chosen: Selection, answers: Answers, run: Run, order: list[str], 
         st.markdown(f"Its true class. **{len(failing)} of {len(answers.runs)}** norms fail on it.")
         st.caption(" · ".join(f"{key}: {_words(value)}" for key, value in _facts(image, split.facts.iloc[position])))
         show_steps(order, image)
-    show_norms(chosen, answers, run, position, settings)
+    show_norms(chosen, answers, run, split.images[position], position, settings)
 
 
 def _facts(image: str, row: pd.Series) -> list[tuple[str, object]]:
@@ -298,7 +299,9 @@ def show_steps(order: list[str], image: str) -> None:
         st.caption(f"{at + 1} of {len(order)}")
 
 
-def show_norms(chosen: Selection, answers: Answers, run: Run, position: int, settings: HeatmapSettings) -> None:
+def show_norms(
+    chosen: Selection, answers: Answers, run: Run, image: "Tensor", position: int, settings: HeatmapSettings
+) -> None:
     """A row of tiles per question: predicted class, true class, and what speaks for one rather than the other."""
     shared = st.toggle(
         "One scale for all norms",
@@ -314,7 +317,19 @@ def show_norms(chosen: Selection, answers: Answers, run: Run, position: int, set
     }
     for side, title in sides.items():
         if found := {name: one[side] for name, one in explained.items() if side in one}:
-            show_side(run, position, found, title, "shared" if shared else "own", settings.opacity)
+            st.markdown(title)
+            heats = scaled(list(found.values()), "shared" if shared else "own")
+            show_gallery(
+                [explained_tile(name, one, run.card.classes, true) for name, one in found.items()],
+                pictures.png_bytes(
+                    pictures.contact_sheet([pictures.overlay(image, m, settings.opacity) for m in heats], len(heats))
+                ),
+                columns=len(heats),
+                key=f"explained-{side}",
+                tile_size=128,
+                pixelated=run.card.input.height <= 48,
+                label=title.replace("*", ""),
+            )
     stage = next(iter(explained.values()))["predicted"].stage
     scale = "one scale for all norms" if shared else "each map on its own scale"
     st.caption(
@@ -323,26 +338,7 @@ def show_norms(chosen: Selection, answers: Answers, run: Run, position: int, set
     )
 
 
-def show_side(run: Run, position: int, found: Mapping[str, Explained], title: str, scale: str, opacity: float) -> None:
-    """A tile per norm with one of its maps over the image, below their common title."""
-    split, classes = images_of(run), run.card.classes
-    if split is None:
-        return
-    overlays = [pictures.overlay(split.images[position], m, opacity) for m in scaled(list(found.values()), scale)]
-    label = int(split.labels[position])
-    st.markdown(title)
-    show_gallery(
-        [explained_tile(name, one, classes, one.predicted == label) for name, one in found.items()],
-        pictures.png_bytes(pictures.contact_sheet(overlays, len(overlays))),
-        columns=len(overlays),
-        key=f"explained-{title}",
-        tile_size=128,
-        pixelated=run.card.input.height <= 48,
-        label=title.replace("*", ""),
-    )
-
-
-def explained_tile(name: str, one: Explained, classes: tuple[str, ...], right: bool) -> Tile:
+def explained_tile(name: str, one: Explained, classes: tuple[str, ...], true: str) -> Tile:
     """The caption of one norm's map."""
     answer = f"{classes[one.target]} {one.probabilities[one.target]:.0%}"
     note = one.blank or f"peak {one.raw_maximum:.2g}"
@@ -350,7 +346,7 @@ def explained_tile(name: str, one: Explained, classes: tuple[str, ...], right: b
         id=name,
         title=name,
         lines=(answer, note),
-        tone="right" if right else "wrong",
+        tone="right" if classes[one.predicted] == true else "wrong",
         description=f"{name}, stage {one.stage}: {answer}. {note}",
     )
 
@@ -381,16 +377,16 @@ with_heatmaps = middle.toggle(
 with right:
     settings = choose_heatmap_settings(run)
 
-if not len(positions):
+split = images_of(run)
+if split is not None and not len(positions):
     st.info("No image matches these filters.", icon=":material/filter_alt_off:")
-else:
+elif split is not None:
     pages = -(-len(positions) // PER_PAGE)
     number = st.pagination(pages, key="page", bind="query-params") if pages > 1 else 1
     shown = positions[(number - 1) * PER_PAGE : number * PER_PAGE]
-    clicked = show_grid(run, answers, question, shown, settings if with_heatmaps else None)
-    show_downloads(run, answers, row, positions, settings)
+    clicked = show_grid(run, split, answers, row, shown, settings if with_heatmaps else None)
+    show_downloads(run, split, answers, row, positions, settings)
     if clicked:
         st.query_params["image"] = clicked
-split = images_of(run) if "image" in st.query_params else None
-if split is not None:
-    show_image(chosen, answers, run, [split.ids[p] for p in positions], settings)
+if split is not None and "image" in st.query_params:
+    show_image(chosen, answers, run, split, [split.ids[p] for p in positions], settings)

@@ -22,6 +22,7 @@ import explorer.session
 from explorer.architectures import build_model
 from explorer.datasets import load_dataset
 from explorer.metrics import compute_metrics
+from explorer.norms import NORMS
 from explorer.runs import DatasetCard, Predictions, Run, list_runs, predict, write_run
 
 ROOT = Path(__file__).parents[2]
@@ -49,8 +50,9 @@ def open_app(coloured, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> OpenA
 
 @pytest.fixture
 def runs(coloured) -> dict[str, Run]:
-    """The coloured runs by norm, which is also the label they go by."""
-    return {run.card.norm.name: run for run in list_runs(coloured.checkpoints)[0]}
+    """The coloured runs by norm, which is also the label they go by, in the order of the registry."""
+    found = {run.card.norm.name: run for run in list_runs(coloured.checkpoints)[0]}
+    return {norm: found[norm] for norm in NORMS if norm in found}
 
 
 @pytest.fixture
@@ -65,24 +67,29 @@ def healthy(app: AppTest) -> AppTest:
     return app
 
 
-def frames(app: AppTest, key: str = "") -> list[bytes]:
-    """What the browser gets of each gallery on the page, or only of the one with a key."""
-    galleries = [one.proto for one in app.get("bidi_component") if one.proto.component_name.endswith("gallery")]
-    return [gallery.bytes for gallery in galleries if gallery.id.endswith(key)]
-
-
-def tiles(app: AppTest, key: str = "") -> list[dict]:
-    """The tiles of these galleries, in order: id, title, lines, tone, description."""
+def galleries(app: AppTest, label: str = "") -> list[dict]:
+    """The galleries on the page whose label starts so: the header that the browser gets, which tells pictures apart."""
     found = []
-    for frame in frames(app, key):
-        (length,) = struct.unpack("<I", frame[:4])
-        found += json.loads(frame[4 : 4 + length])["tiles"]
-    return found
+    for component in app.get("bidi_component"):
+        if component.proto.component_name.endswith("gallery"):
+            (length,) = struct.unpack("<I", component.proto.bytes[:4])
+            found.append(json.loads(component.proto.bytes[4 : 4 + length]))
+    return [header for header in found if header["label"].startswith(label)]
+
+
+def tiles(app: AppTest, label: str = "") -> list[dict]:
+    """The tiles of these galleries, in order: id, title, lines, tone, description."""
+    return [tile for header in galleries(app, label) for tile in header["tiles"]]
+
+
+def sheets(app: AppTest, label: str = "") -> list[str]:
+    """What the pictures of these galleries are known by."""
+    return [header["digest"] for header in galleries(app, label)]
 
 
 def ids(app: AppTest) -> list[str]:
     """The images on the grid of failures."""
-    return [tile["id"] for tile in tiles(app, "-failures")]
+    return [tile["id"] for tile in tiles(app, "Test images")]
 
 
 def pictures(app: AppTest) -> list[str]:
@@ -266,7 +273,7 @@ def test_failures_shows_exactly_the_misclassified_images(open_app: OpenApp, runs
 
 def test_a_tile_names_the_classes_and_the_confidence(open_app: OpenApp, runs: dict[str, Run]):
     wrong = misclassified(runs["batch"]).set_index("image_id")
-    for tile in tiles(open_app("failures", run="batch"), "-failures"):
+    for tile in tiles(open_app("failures", run="batch"), "Test images"):
         row = wrong.loc[tile["id"]]
         caption = " ".join([tile["title"], *tile["lines"]])
         for part in (row["true"], row["predicted"], f"{row['confidence']:.0%}"):
@@ -373,21 +380,21 @@ def test_the_large_image_is_explained_by_every_norm(open_app: OpenApp, runs: dic
     app = open_app("failures", run="batch", image=row["image_id"])
     assert len(pictures(app)) == 1
     assert row["true"] in words(app)
-    for kind in ("predicted", "true"):
-        shown = {tile["title"]: tile for tile in tiles(app, f"-explained-{kind}")}
+    for kind, question in (("predicted", "Why this answer?"), ("true", "Where is")):
+        shown = {tile["title"]: tile for tile in tiles(app, question)}
         assert set(shown) == set(runs)
         for norm, run in runs.items():
             answer = stored(run).set_index("image_id").loc[row["image_id"]]
             assert answer[kind] in " ".join(shown[norm]["lines"])
             assert shown[norm]["tone"] == ("right" if answer["predicted"] == answer["true"] else "wrong")
-    assert frames(app, "-explained-predicted") != frames(app, "-explained-true")
+    assert sheets(app, "Why this answer?") != sheets(app, "Where is")
 
 
 def test_heatmaps_change_the_pictures_and_nothing_else(open_app: OpenApp):
     app = open_app("failures", run="batch")
-    plain, before = frames(app), tiles(app)
+    plain, before = sheets(app), tiles(app)
     healthy(app.toggle(key="heatmaps").set_value(True).run())
-    assert frames(app) != plain
+    assert sheets(app) != plain
     assert tiles(app) == before
 
 
@@ -399,7 +406,8 @@ def test_classes_shows_right_and_wrong_images_of_the_class(open_app: OpenApp, ru
     app = open_app("classes", **{"class": name})
     shown = tiles(app)
     start = 0
-    for run in runs.values():
+    for norm in (heading.value for heading in app.subheader if heading.value in runs):
+        run = runs[norm]
         of_class = stored(run).query("true == @name")
         right, wrong = (of_class[(of_class["predicted"] == name) == side] for side in (True, False))
         for part, tone in ((right, "right"), (wrong, "wrong")):
@@ -409,14 +417,14 @@ def test_classes_shows_right_and_wrong_images_of_the_class(open_app: OpenApp, ru
             assert all(tile["tone"] == tone for tile in row)
             start += len(best)
         assert f"{len(right)} of {len(of_class)}" in words(app)
-    assert start == len(shown)
+    assert start == len(shown) > 4 * len(runs)
 
 
 def test_classes_explains_another_class_with_other_pictures(open_app: OpenApp):
     app = open_app("classes", **{"class": "blue"})
-    before = frames(app)
+    before = sheets(app)
     healthy(app.selectbox(key="target").select_index(1).run())
-    after = frames(app)
+    after = sheets(app)
     assert len(after) == len(before)
     assert before != after
 
