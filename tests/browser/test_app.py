@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from explorer.architectures import build_model
 from explorer.runs import Choice, Run, list_runs, write_run
@@ -80,9 +81,17 @@ def expect_query(page: Page, **wanted: str | None) -> None:
 
 
 def choose(page: Page, label: str, option: str) -> None:
-    """Picks an option of the selectbox with that label."""
-    page.get_by_test_id("stSelectbox").filter(has_text=label).get_by_role("combobox").click()
-    page.get_by_role("option", name=option, exact=True).click()
+    """Picks an option of the selectbox with that label; a run that ends just then closes its list: then again."""
+    box = page.get_by_test_id("stSelectbox").filter(has_text=label).get_by_role("combobox")
+    wanted = page.get_by_role("option", name=option, exact=True)
+    for _ in range(10):
+        box.click()
+        try:
+            wanted.click(timeout=6_000)
+            return
+        except PlaywrightTimeout:
+            page.keyboard.press("Escape")
+    raise AssertionError(f"the list of {label!r} never offered {option!r}")
 
 
 def expect_pictures(images: Locator, count: int) -> None:
