@@ -31,7 +31,7 @@ def accuracy_chart(table: pd.DataFrame) -> Chart:
     order = table.sort_values("accuracy", ascending=False)["run"].tolist()
     base = alt.Chart(table).encode(
         y=alt.Y("run:N", sort=order, title=None, axis=alt.Axis(labelLimit=240)),
-        color=_norm_colour(legend=False),
+        color=_norm_colour(),
         tooltip=[
             alt.Tooltip("run:N", title="run"),
             alt.Tooltip("accuracy:Q", title="test accuracy", format=".2%"),
@@ -371,9 +371,9 @@ def _run_colour(table: pd.DataFrame) -> alt.Color:
     )
 
 
-def _norm_colour(legend: bool) -> alt.Color:
+def _norm_colour() -> alt.Color:
     return alt.Color(
         "norm:N",
         scale=alt.Scale(domain=list(NORM_COLOURS), range=list(NORM_COLOURS.values())),
-        legend=alt.Legend(title="norm") if legend else None,
+        legend=None,
     )

@@ -332,17 +332,6 @@ def disagreement(probabilities: np.ndarray) -> np.ndarray:
     return np.clip(divergence / bound, 0, 1)
 
 
-def distinct_predictions(probabilities: np.ndarray) -> np.ndarray:
-    """Int (N,): how many different classes the runs predict for each image, from probabilities (runs, N, K).
-
-    Raises:
-        ValueError: the array is not (runs, N, K).
-    """
-    _check_stack(probabilities)
-    predicted = np.sort(probabilities.argmax(2), axis=0)  # (runs, N)
-    return 1 + (np.diff(predicted, axis=0) != 0).sum(0)
-
-
 # One run's probabilities --------------------------------------------------------------------------------------------
 
 

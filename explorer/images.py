@@ -100,11 +100,6 @@ def to_pixels(image: Tensor) -> Pixels:
     return np.ascontiguousarray(image.cpu().permute(1, 2, 0).numpy())
 
 
-def to_picture(image: Tensor) -> Image.Image:
-    """An RGB picture from a uint8 tensor (3, H, W)."""
-    return Image.fromarray(to_pixels(image))
-
-
 @cache
 def colour_map() -> Pixels:
     """The colours of heat 0 to 1 as a read-only table (256, 3), dark to bright, readable without colour vision."""

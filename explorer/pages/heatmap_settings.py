@@ -19,11 +19,6 @@ class HeatmapSettings:
     stage: str | None
     opacity: float
 
-    @property
-    def words(self) -> str:
-        """The settings in words, for captions."""
-        return f"{METHODS[self.method].title} at {f'the stage {self.stage}' if self.stage else 'the last fine stage'}"
-
 
 def choose_heatmap_settings(run: Run) -> HeatmapSettings:
     """The settings chosen in a popover; the stages offered are those of the run's model."""

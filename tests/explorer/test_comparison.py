@@ -17,7 +17,6 @@ from explorer.comparison import (
     compare_to_noise,
     compare_to_reference,
     disagreement,
-    distinct_predictions,
     failing_runs,
     fails_exactly,
     failure_overlap,
@@ -371,15 +370,9 @@ class TestDisagreement:
     def test_one_run_cannot_disagree(self):
         assert disagreement(random_probabilities(1, 5, 3)) == pytest.approx(np.zeros(5))
 
-    def test_distinct_predictions(self):
-        predicted = np.array([[0, 1, 2, 0], [0, 1, 1, 2], [0, 2, 0, 0]])
-        assert distinct_predictions(np.eye(3)[predicted]).tolist() == [1, 2, 3, 2]
-        assert distinct_predictions(np.eye(3)[predicted[:1]]).tolist() == [1, 1, 1, 1]
-
-    @pytest.mark.parametrize("measure", [disagreement, distinct_predictions])
-    def test_one_run_without_its_axis(self, measure):
+    def test_one_run_without_its_axis(self):
         with pytest.raises(ValueError, match=r"\(runs, N, K\) of at least one run; got \(5, 3\)"):
-            measure(np.zeros((5, 3)))
+            disagreement(np.zeros((5, 3)))
 
 
 class TestCalibration:
