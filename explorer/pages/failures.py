@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 PER_PAGE = 24
 MOST_SETS = 9
 ANY = charts.SUM
-FILTERS = ("true", "predicted", "failed_by", "confidence", "doubtful")
 
 
 def first_page() -> None:
@@ -45,8 +44,6 @@ def first_page() -> None:
 
 def reset_filters() -> None:
     """Takes every filter off."""
-    for key in FILTERS:
-        st.session_state.pop(key, None)
     st.session_state.update(
         {"true": ANY, "predicted": ANY, "failed_by": THIS, "confidence": (0, 100), "doubtful": False}
     )
