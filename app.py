@@ -7,7 +7,7 @@ import streamlit as st
 
 from explorer.pages.copy_link import show_copy_link
 from explorer.runs import Run
-from explorer.session import ALL, CHECKPOINTS, CHOICES, runs_and_problems
+from explorer.session import ALL, CHECKPOINTS, CHOICES, runs_and_problems, warm_up
 
 PAGES = Path(__file__).parent / "explorer" / "pages"
 SELECTORS = {"dataset": "Data set", "architecture": "Architecture", "batch_size": "Batch size", "seed": "Seed"}
@@ -92,3 +92,4 @@ select_runs()
 with st.sidebar:
     show_copy_link()
 page.run()
+warm_up()

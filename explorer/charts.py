@@ -1,25 +1,26 @@
-"""DataFrame -> alt.Chart. One fixed colour per norm, from Okabe and Ito's palette for colour-blind people."""
+"""DataFrame -> alt.Chart. One fixed colour per norm."""
 
 from collections.abc import Sequence
+from copy import deepcopy
+from functools import lru_cache
 from typing import Any
 
 import altair as alt
 import numpy as np
 import pandas as pd
+from altair.utils import schemapi
+
+from explorer.marks import MARKS
+
+# A chart is validated as a whole when it is drawn; to validate its parts before as well takes longer than the rest.
+schemapi.disable_debug_mode()
 
 SUM = "any class"  # the row or column of sums in a confusion matrix
 EMPHASIS, QUIET = "#2457c5", "#8a93a3"
+ROWS = "rows"  # the data of a specification, by name
 Chart = alt.Chart | alt.LayerChart | alt.FacetChart
+Specification = dict[str, Any]
 
-NORM_COLOURS = {
-    "none": "#7F7F7F",
-    "batch": "#0072B2",
-    "batch-scratch": "#56B4E9",
-    "instance": "#E69F00",
-    "batch-instance": "#D55E00",
-    "layer": "#009E73",
-    "group": "#CC79A7",
-}
 READABLE = "#3A7BD5"  # as clear on a light page as on a dark one
 
 
@@ -286,26 +287,26 @@ def confusion_table(counts: np.ndarray, classes: Sequence[str], chosen: tuple[st
     return pd.DataFrame(rows, columns=pd.Index(["true", "predicted", "count", "chosen", "kind"]))
 
 
-def confusion_chart(table: pd.DataFrame, selection: str, signed: bool = False) -> Chart:
+def confusion_chart(table: pd.DataFrame, selection: str, signed: bool = False) -> Specification:
     """Counts by true class (row) and predicted class (column), one clickable cell each; the chosen one is framed.
 
-    Columns: `true`, `predicted`, `count`, `chosen` (bool) and `kind` (`right`, `wrong` or `sum`), as `confusion_table`
-    gives them. `signed` colours differences of two runs: blue fewer, orange more.
+    Vega-Lite as it is, since every click draws it anew: altair takes 0.1 s to build and validate it, so that is done
+    once and the rows are put in. Columns: `true`, `predicted`, `count`, `chosen` (bool) and `kind` (`right`, `wrong` or
+    `sum`), as `confusion_table` gives them. `signed` colours differences of two runs: blue fewer, orange more.
     """
-    classes = list(dict.fromkeys(table["true"]))
-    tilted = alt.Axis(orient="top", labelAngle=-30, labelLimit=130, labelOverlap=False)
-    base = alt.Chart(table).encode(
-        x=alt.X(
-            "predicted:N",
-            sort=classes,
-            title="predicted",
-            axis=tilted,
-        ),
-        y=alt.Y("true:N", sort=classes, title="true", axis=alt.Axis(labelLimit=130)),
-        tooltip=["true:N", "predicted:N", alt.Tooltip("count:Q", title="images")],
-    )
     wrong = table.loc[table["kind"] == "wrong", "count"].abs()
     reach = max(1, int(wrong.max()) if len(wrong) else 1)
+    return _with_rows(_confusion_specification(tuple(dict.fromkeys(table["true"])), selection, signed, reach), table)
+
+
+@lru_cache(maxsize=64)
+def _confusion_specification(classes: tuple[str, ...], selection: str, signed: bool, reach: int) -> Specification:
+    tilted = alt.Axis(orient="top", labelAngle=-30, labelLimit=130, labelOverlap=False)
+    base = alt.Chart(alt.NamedData(ROWS)).encode(
+        x=alt.X("predicted:N", sort=list(classes), title="predicted", axis=tilted),
+        y=alt.Y("true:N", sort=list(classes), title="true", axis=alt.Axis(labelLimit=130)),
+        tooltip=["true:N", "predicted:N", alt.Tooltip("count:Q", title="images")],
+    )
     if signed:
         scale = alt.Scale(scheme="blueorange", domain=[-reach, reach])
     else:
@@ -327,15 +328,21 @@ def confusion_chart(table: pd.DataFrame, selection: str, signed: bool = False) -
         .otherwise(alt.value(QUIET)),
     )
     picked = alt.selection_point(name=selection, fields=["true", "predicted"], clear=False)
-    return (cells.add_params(picked) + text).properties(height=34 * len(classes) + 110)
+    return (cells.add_params(picked) + text).properties(height=34 * len(classes) + 110).to_dict()
 
 
-def overlap_chart(table: pd.DataFrame, selection: str) -> Chart:
+def overlap_chart(table: pd.DataFrame, selection: str) -> Specification:
     """Images that exactly one set of runs fails on, as bars, with a tick where independent failures would be.
 
-    Columns: `set` (its label), `observed`, `expected`, `chosen` (bool), in the order to show.
+    Vega-Lite as it is, like `confusion_chart`. Columns: `set` (its label), `observed`, `expected`, `chosen` (bool), in
+    the order to show.
     """
-    base = alt.Chart(table).encode(y=alt.Y("set:N", sort=None, title=None, axis=alt.Axis(labelLimit=230)))
+    return _with_rows(_overlap_specification(len(table), selection), table)
+
+
+@lru_cache(maxsize=64)
+def _overlap_specification(count: int, selection: str) -> Specification:
+    base = alt.Chart(alt.NamedData(ROWS)).encode(y=alt.Y("set:N", sort=None, title=None, axis=alt.Axis(labelLimit=230)))
     picked = alt.selection_point(name=selection, fields=["set"], clear=False)
     bars = base.mark_bar(cursor="pointer", cornerRadiusEnd=3).encode(
         x=alt.X("observed:Q", title="images"),
@@ -346,9 +353,13 @@ def overlap_chart(table: pd.DataFrame, selection: str) -> Chart:
             alt.Tooltip("expected:Q", title="if failures were independent", format=".1f"),
         ],
     )
-    ticks = base.mark_tick(color=NORM_COLOURS["batch-instance"], thickness=3, size=18).encode(x="expected:Q")
+    ticks = base.mark_tick(color=MARKS["batch-instance"].colour, thickness=3, size=18).encode(x="expected:Q")
     text = base.mark_text(align="left", dx=6, color=QUIET).encode(x="observed:Q", text="observed:Q")
-    return (bars.add_params(picked) + ticks + text).properties(height=28 * len(table) + 60)
+    return (bars.add_params(picked) + ticks + text).properties(height=28 * count + 60).to_dict()
+
+
+def _with_rows(specification: Specification, table: pd.DataFrame) -> Specification:
+    return deepcopy(specification) | {"datasets": {ROWS: table.to_dict("records")}}
 
 
 def _dashes(history: pd.DataFrame) -> alt.StrokeDash:
@@ -366,7 +377,7 @@ def _run_colour(table: pd.DataFrame) -> alt.Color:
         "run:N",
         title=None,
         sort=list(norms.index),
-        scale=alt.Scale(domain=list(norms.index), range=[NORM_COLOURS[norm] for norm in norms]),
+        scale=alt.Scale(domain=list(norms.index), range=[MARKS[norm].colour for norm in norms]),
         legend=alt.Legend(orient="top", columns=4, labelLimit=220, symbolStrokeWidth=4, symbolType="stroke"),
     )
 
@@ -374,6 +385,6 @@ def _run_colour(table: pd.DataFrame) -> alt.Color:
 def _norm_colour() -> alt.Color:
     return alt.Color(
         "norm:N",
-        scale=alt.Scale(domain=list(NORM_COLOURS), range=list(NORM_COLOURS.values())),
+        scale=alt.Scale(domain=list(MARKS), range=[mark.colour for mark in MARKS.values()]),
         legend=None,
     )

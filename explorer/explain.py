@@ -8,11 +8,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from explorer.architectures.staged import StagedModel
-from explorer.heatmaps import explain_blank, peaks, raw_heatmaps, raw_heatmaps_all_classes, scale_each, scale_together
+from explorer.heatmaps import (
+    explain_blank,
+    logits_and_raw_heatmaps,
+    logits_and_raw_heatmaps_all_classes,
+    peaks,
+    scale_each,
+    scale_together,
+)
 
 SCALES = ("own", "shared")
 
@@ -54,18 +60,12 @@ def explain(model: StagedModel, inputs: Tensor, target: int | None = None, stage
     """What a model says of one normalised image (1, 3, H, W), with the map of a class or else of the predicted one.
 
     Raises:
-        ValueError: more or fewer images than one, an unknown class or stage, or whatever else `raw_heatmaps` refuses.
+        ValueError: more or fewer images than one, an unknown class or stage, or whatever else `heatmaps` refuses.
     """
-    if len(inputs) != 1:
-        raise ValueError(f"expected one image (1, 3, H, W), got shape {tuple(inputs.shape)}; pass one at a time")
-    with torch.no_grad():
-        probabilities = model(inputs).float().softmax(1)[0].numpy()
-    if target is not None and not 0 <= target < len(probabilities):
-        raise ValueError(f"expected a target from 0 to {len(probabilities) - 1}, got {target}")
+    logits, raw = logits_and_raw_heatmaps(model, inputs, target, stage)
+    probabilities = logits.float().softmax(0).numpy()
     shown = int(probabilities.argmax()) if target is None else target
-    stage = stage or model.cam_stage
-    raw = raw_heatmaps(model, inputs, torch.tensor([shown]), stage)[0]
-    return Explained(probabilities, shown, stage, raw, (int(inputs.shape[2]), int(inputs.shape[3])))
+    return Explained(probabilities, shown, stage or model.cam_stage, raw, (int(inputs.shape[2]), int(inputs.shape[3])))
 
 
 def explain_against(model: StagedModel, inputs: Tensor, true: int, stage: str | None = None) -> dict[str, Explained]:
@@ -74,10 +74,9 @@ def explain_against(model: StagedModel, inputs: Tensor, true: int, stage: str | 
     `predicted` and `true` are what speaks for those classes; `contrast`, only where they differ, is what speaks for the
     predicted rather than the true one: the map of the difference of their logits.
     """
-    with torch.no_grad():
-        probabilities = model(inputs).float().softmax(1)[0].numpy()
+    logits, raw = logits_and_raw_heatmaps_all_classes(model, inputs, stage)  # (K,), (K, h, w)
+    probabilities = logits.float().softmax(0).numpy()
     stage, seen = stage or model.cam_stage, int(probabilities.argmax())
-    raw = raw_heatmaps_all_classes(model, inputs, stage)[0]  # (K, h, w)
     sides = {"predicted": (seen, raw[seen]), "true": (true, raw[true])}
     if seen != true:
         sides["contrast"] = (seen, raw[seen] - raw[true])

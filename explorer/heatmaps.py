@@ -59,18 +59,47 @@ def raw_heatmaps(model: StagedModel, inputs: Tensor, targets: Tensor, stage: str
     stage = _checked_stage(model, inputs, stage)
     _check_targets(targets, len(inputs))
     batches = zip(inputs.split(BATCH), targets.to(inputs.device).split(BATCH), strict=True)
-    return torch.cat([_raw_batch(model, batch, classes, stage) for batch, classes in batches])
+    return torch.cat([_raw_of(model, _activations(model, batch, stage), chosen, stage) for batch, chosen in batches])
 
 
 def raw_heatmaps_all_classes(model: StagedModel, inputs: Tensor, stage: str | None = None) -> Tensor:
     """Raw Grad-CAM maps (N, K, h, w), float32, of all K classes. Arguments and errors as for `heatmaps`."""
     stage = _checked_stage(model, inputs, stage)
-    return torch.cat([_raw_batch_all_classes(model, batch, stage) for batch in inputs.split(BATCH)])
+    return torch.cat([_raw_of_all(model, _activations(model, batch, stage), stage) for batch in inputs.split(BATCH)])
 
 
-def _raw_batch(model: StagedModel, inputs: Tensor, targets: Tensor, stage: str) -> Tensor:
+def logits_and_raw_heatmaps(
+    model: StagedModel, inputs: Tensor, target: int | None = None, stage: str | None = None
+) -> tuple[Tensor, Tensor]:
+    """The logits (K,) of one image (1, 3, H, W) and its raw map (h, w), from one forward pass to the stage.
+
+    The map is that of the target or, without one, of the predicted class. Arguments and errors as for `heatmaps`.
+    """
+    stage, activations, logits = _logits(model, inputs, stage)
+    targets = torch.tensor([int(logits.argmax()) if target is None else target], device=inputs.device)
+    return logits, _raw_of(model, activations, targets, stage)[0]
+
+
+def logits_and_raw_heatmaps_all_classes(
+    model: StagedModel, inputs: Tensor, stage: str | None = None
+) -> tuple[Tensor, Tensor]:
+    """The logits (K,) of one image (1, 3, H, W) and the raw maps (K, h, w) of all classes, from one forward pass."""
+    stage, activations, logits = _logits(model, inputs, stage)
+    return logits, _raw_of_all(model, activations, stage)[0]
+
+
+def _logits(model: StagedModel, inputs: Tensor, stage: str | None) -> tuple[str, Tensor, Tensor]:
+    """The stage that is meant, its activations (1, C, h, w) and the logits (K,) they lead to."""
+    if len(inputs) != 1:
+        raise ValueError(f"expected one image (1, 3, H, W), got shape {tuple(inputs.shape)}; pass one at a time")
+    stage = _checked_stage(model, inputs, stage)
+    activations = _activations(model, inputs, stage)
+    with torch.no_grad():
+        return stage, activations, model.forward_from(activations.clone(), stage)[0]
+
+
+def _raw_of(model: StagedModel, activations: Tensor, targets: Tensor, stage: str) -> Tensor:
     with torch.inference_mode(False), torch.enable_grad():
-        activations = _activations(model, inputs, stage)
         weights = _linear_weights(model, activations, stage)
         if weights is None:
             weights = _weights_by_gradient(model, activations, targets.clone(), stage)
@@ -80,18 +109,17 @@ def _raw_batch(model: StagedModel, inputs: Tensor, targets: Tensor, stage: str) 
         return torch.einsum("nc,nchw->nhw", weights, activations).float()
 
 
-def _raw_batch_all_classes(model: StagedModel, inputs: Tensor, stage: str) -> Tensor:
+def _raw_of_all(model: StagedModel, activations: Tensor, stage: str) -> Tensor:
     with torch.inference_mode(False), torch.enable_grad():
-        activations = _activations(model, inputs, stage)
         weights = _linear_weights(model, activations, stage)
         if weights is not None:
             return torch.einsum("kc,nchw->nkhw", weights, activations).float()
-        of_all = _weights_of_few if len(inputs) <= FEW else _weights_of_many
+        of_all = _weights_of_few if len(activations) <= FEW else _weights_of_many
         return torch.einsum("nkc,nchw->nkhw", of_all(model, activations, stage), activations).float()
 
 
 def _activations(model: StagedModel, inputs: Tensor, stage: str) -> Tensor:
-    with torch.no_grad():
+    with torch.inference_mode(False), torch.no_grad():
         # The clone makes ordinary tensors out of inference tensors, and a first stage may work in place.
         return model.forward_to(inputs.detach().clone(), stage)
 

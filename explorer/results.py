@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from explorer.norms import NORMS
+from explorer.marks import MARKS
 from explorer.runs import Run, labels_of, runs_table
 
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
@@ -70,7 +70,7 @@ def _without_seed(run: Run) -> Run:
 
 def _order(run: Run) -> tuple[int, int, int]:
     card = run.card
-    return list(NORMS).index(card.norm.name), card.recipe["batch_size"], card.recipe["epochs"]
+    return list(MARKS).index(card.norm.name), card.recipe["batch_size"], card.recipe["epochs"]
 
 
 def _cells(name: str, runs: pd.DataFrame) -> list[str]:

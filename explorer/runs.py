@@ -24,12 +24,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import torch
-from torch import Tensor, nn
 
 from explorer.metrics import Metrics
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # torch takes seconds to import, and tables and charts need none of it
+    from torch import Tensor, nn
+
     from explorer.architectures import StagedModel
 
 SCHEMA_VERSION = 1
@@ -78,8 +78,10 @@ class InputSpec:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
 
-    def normalise(self, images: Tensor) -> Tensor:
+    def normalise(self, images: "Tensor") -> "Tensor":
         """Inputs (N, 3, H, W), float32, standardised per channel, from uint8 images (N, 3, H, W)."""
+        import torch
+
         if images.dtype != torch.uint8 or images.shape[1:] != (3, self.height, self.width):
             raise ValueError(
                 f"wanted uint8 images (N, 3, {self.height}, {self.width}); got {images.dtype} {tuple(images.shape)}"
@@ -258,10 +260,9 @@ def build_model_of(card: Card) -> "StagedModel":
     )
 
 
-@torch.no_grad()
 def predict(
-    model: nn.Module,
-    images: Tensor,
+    model: "nn.Module",
+    images: "Tensor",
     input: InputSpec,
     batch_size: int = 256,
     progress: Callable[[int, int], object] | None = None,
@@ -270,11 +271,14 @@ def predict(
 
     `progress(done, total)` is called after each batch, in images.
     """
+    import torch
+
     device, training = next(model.parameters()).device, model.training
     model.eval()
     parts = []
     for batch in images.split(batch_size):
-        parts.append(model(input.normalise(batch.to(device))).float().softmax(1).cpu())
+        with torch.no_grad():
+            parts.append(model(input.normalise(batch.to(device))).float().softmax(1).cpu())
         if progress is not None:
             progress(sum(map(len, parts)), len(images))
     model.train(training)
@@ -315,7 +319,7 @@ def _check_weights(path: Path) -> None:
     from safetensors import SafetensorError, safe_open
 
     try:
-        with safe_open(path, framework="pt"):  # reads the header and compares it with the file's length
+        with safe_open(path, framework="np"):  # reads the header and compares it with the file's length
             pass
     except (SafetensorError, OSError) as error:
         raise DamagedRun(f"{path.name} is damaged ({error}); train the run again") from error
@@ -338,7 +342,7 @@ def _check_tables(path: Path, card: Card) -> None:
 def write_run(
     root: Path,
     card: Card,
-    weights: Mapping[str, Tensor],
+    weights: "Mapping[str, Tensor]",
     history: pd.DataFrame,
     predictions: Mapping[str, Predictions],
     *,
@@ -367,7 +371,7 @@ def write_run(
 def _write_files(
     folder: Path,
     card: Card,
-    weights: Mapping[str, Tensor],
+    weights: "Mapping[str, Tensor]",
     history: pd.DataFrame,
     predictions: Mapping[str, Predictions],
 ) -> None:

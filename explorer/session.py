@@ -3,21 +3,24 @@
 What is large lives in `cache_resource` and is never changed; keys are names and file times, never arrays.
 """
 
+import atexit
+import gc
 import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
-from explorer.datasets import Dataset, DatasetMissing, Split, load_dataset
 from explorer.failures import Answers
-from explorer.norms import NORMS
+from explorer.marks import MARKS
 from explorer.runs import Predictions, Problem, Run, labels_of, list_runs, predict
 
 if TYPE_CHECKING:
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 
     from explorer.architectures import StagedModel
     from explorer.capacity import MemorySizes
+    from explorer.datasets import Dataset, Split
     from explorer.explain import Explained
 
 CHECKPOINTS = Path(os.environ.get("NORMSCOPE_CHECKPOINTS") or Path(__file__).parents[1] / "checkpoints")
@@ -55,6 +59,19 @@ class Selection:
         return self.labels[run.key]
 
 
+@st.cache_resource(show_spinner=False)
+def warm_up() -> None:
+    """Once for all sessions: in the background, imports what every page but the first needs."""
+
+    def import_the_rest() -> None:
+        for module in ("explorer.datasets", "explorer.explain", "explorer.capacity", "explorer.bundle"):
+            import_module(module)
+        gc.freeze()  # Streamlit collects garbage after every run: 0.2 s of searching the modules of torch
+        atexit.register(gc.unfreeze)
+
+    Thread(target=import_the_rest, daemon=True).start()
+
+
 def runs_and_problems() -> tuple[list[Run], list[Problem]]:
     """All runs on disk as of now; a folder is read again only when one of its files has changed."""
     files = sorted(path for path in CHECKPOINTS.glob("*/*/*") if not path.parent.name.startswith("."))
@@ -72,7 +89,7 @@ def selection(**instead: str) -> Selection:
     for field, values in CHOICES.items():
         chosen = instead.get(field) or st.session_state.get(field, ALL)
         runs = [run for run in runs if chosen in (ALL, values(run))]
-    runs = sorted(runs, key=lambda run: list(NORMS).index(run.card.norm.name))
+    runs = sorted(runs, key=lambda run: list(MARKS).index(run.card.norm.name))
     return Selection(tuple(runs), labels_of(runs))
 
 
@@ -89,18 +106,22 @@ def _model(path: str, stamp: int, _run: Run) -> "StagedModel":
     return _run.load_model()
 
 
-def dataset(run: Run) -> Dataset:
+def dataset(run: Run) -> "Dataset":
     """The data set a run was trained on, at the run's image size. Raises DatasetMissing, ValueError."""
     return _dataset(run.card.dataset.name, run.card.input.height)
 
 
 @st.cache_resource(max_entries=3, show_spinner="Reading the images")
-def _dataset(name: str, size: int) -> Dataset:
+def _dataset(name: str, size: int) -> "Dataset":
+    from explorer.datasets import load_dataset
+
     return load_dataset(name, size=size)
 
 
-def images_of(run: Run) -> Split | None:
+def images_of(run: Run) -> "Split | None":
     """The test images of a run, or None after a line that says how to get them."""
+    from explorer.datasets import DatasetMissing
+
     try:
         found = dataset(run)
     except (DatasetMissing, ValueError) as error:
@@ -115,14 +136,21 @@ def images_of(run: Run) -> Split | None:
     return found.splits["test"]
 
 
+def stored_predictions(run: Run) -> Predictions:
+    """What a run said of the test images it was measured on, which the figures of its card describe."""
+    return _stored(str(run.path), _stamp(run), run)
+
+
 def predictions(run: Run) -> Predictions:
     """What a run says of the test images that are here: stored with the run, or predicted anew when they differ."""
+    from explorer.datasets import DatasetMissing
+
     try:
         found = dataset(run)
     except (DatasetMissing, ValueError):
-        return _stored(str(run.path), _stamp(run), run)
+        return stored_predictions(run)
     if found.fingerprint == run.card.dataset.fingerprint or found.classes != run.card.classes:
-        return _stored(str(run.path), _stamp(run), run)
+        return stored_predictions(run)
     return _predicted(str(run.path), _stamp(run), found.fingerprint, run)
 
 
@@ -166,6 +194,41 @@ def _heatmaps(
     return maps
 
 
+def sheet(
+    run: Run,
+    chosen: Sequence[int],
+    columns: int,
+    targets: Sequence[int] | None = None,
+    method: str = "gradcam",
+    stage: str | None = None,
+    opacity: float = 0.5,
+) -> bytes:
+    """A PNG of chosen test images without gaps, `columns` in a row, under heatmaps where there are targets."""
+    wanted = tuple(targets) if targets is not None else None
+    return _sheet(str(run.path), _stamp(run), tuple(chosen), columns, wanted, method, stage, opacity, run)
+
+
+@st.cache_resource(max_entries=256, show_spinner=False)
+def _sheet(
+    path: str,
+    stamp: int,
+    chosen: tuple[int, ...],
+    columns: int,
+    targets: tuple[int, ...] | None,
+    method: str,
+    stage: str | None,
+    opacity: float,
+    _run: Run,
+) -> bytes:
+    from explorer.images import contact_sheet, overlay, png_bytes, to_pixels
+
+    images = dataset(_run).splits["test"].images[list(chosen)]
+    if targets is None:
+        return png_bytes(contact_sheet([to_pixels(image) for image in images], columns))
+    maps = heatmaps(_run, chosen, targets, method, stage)
+    return png_bytes(contact_sheet([overlay(i, m, opacity) for i, m in zip(images, maps, strict=True)], columns))
+
+
 def mean_heatmap(run: Run, chosen: Sequence[int], target: int) -> "Tensor":
     """The mean (H, W) of the heatmaps of chosen test images for one class."""
     return _mean_heatmap(str(run.path), _stamp(run), tuple(chosen), target, run)
@@ -185,8 +248,13 @@ def _mean_heatmap(path: str, stamp: int, chosen: tuple[int, ...], target: int, _
 def answers_of(chosen: Selection) -> Answers:
     """What the runs of a selection say of the test images they share."""
     found = {chosen.label(run): predictions(run) for run in chosen.runs}
-    first = next(iter(found.values()))
-    same = {label: one for label, one in found.items() if one.ids == first.ids}
+    return _answers(tuple((chosen.label(run), str(run.path), _stamp(run)) for run in chosen.runs), found)
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _answers(key: tuple[tuple[str, str, int], ...], _found: dict[str, Predictions]) -> Answers:
+    first = next(iter(_found.values()))
+    same = {label: one for label, one in _found.items() if one.ids == first.ids}
     return Answers(tuple(same), np.stack([one.probabilities for one in same.values()]), first.labels)
 
 

@@ -19,13 +19,17 @@ MAY_IMPORT = {  # part -> the parts of the explorer that it may import besides i
     "explorer/norms": (),
     "explorer/architectures": ("explorer.norms",),
     "explorer/datasets": ("explorer.images",),
+    "explorer/marks": (),
     "explorer/runs": ("explorer.architectures", "explorer.metrics", "explorer.norms"),
-    **{f"explorer/{leaf}": (STAGED, *(f"explorer.{other}" for other in LEAVES[:-1])) for leaf in LEAVES},
+    **{
+        f"explorer/{leaf}": (STAGED, "explorer.marks", *(f"explorer.{other}" for other in LEAVES[:-1]))
+        for leaf in LEAVES
+    },
     **{f"explorer/{name}": ("explorer.architectures", "explorer.norms") for name in ABOUT_MODELS},
     "explorer/failures": ("explorer.comparison",),
     "explorer/explain": (STAGED, "explorer.heatmaps"),
     "explorer/bundle": ("explorer.explain", "explorer.images"),
-    "explorer/results": ("explorer.norms", "explorer.runs"),
+    "explorer/results": ("explorer.marks", "explorer.runs"),
 }
 INNER_HOMES = {  # module -> the only files that import it
     "explorer.session": ("app.py", "explorer/session.py", "explorer/pages/"),

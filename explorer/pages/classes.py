@@ -1,18 +1,23 @@
 """One class through every norm: how much of it each recognises, and where each looks when right and when wrong."""
 
+from dataclasses import astuple
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 import streamlit as st
 
 from explorer import charts
 from explorer import images as pictures
-from explorer.datasets import Split
 from explorer.failures import Answers
 from explorer.metrics import recall
 from explorer.pages.gallery import Tile, show_gallery
 from explorer.pages.heatmap_settings import choose_heatmap_settings
 from explorer.runs import Run
-from explorer.session import answers_of, heatmaps, images_of, mean_heatmap, selection
+from explorer.session import answers_of, images_of, mean_heatmap, selection, sheet
+
+if TYPE_CHECKING:
+    from explorer.datasets import Split
 
 PER_NORM = 4
 PREDICTED, TRUE = "the predicted class", "the true class"
@@ -42,15 +47,14 @@ def show_recall(answers: Answers, reference: str) -> None:
     )
 
 
-def show_images(run: Run, split: Split, row: int, positions: np.ndarray, target: int | None, key: str) -> str | None:
+def show_images(run: Run, split: "Split", row: int, positions: np.ndarray, target: int | None, key: str) -> str | None:
     """A row of images with their heatmaps, for one class or, without, for the predicted one; the clicked one's id."""
     targets = answers.predicted[row, positions] if target is None else np.full(len(positions), target)
-    maps = heatmaps(run, positions.tolist(), targets.tolist(), settings.method, settings.stage)
-    sheets = [pictures.overlay(split.images[p], m, settings.opacity) for p, m in zip(positions, maps, strict=True)]
+    columns = len(positions)
     return show_gallery(
         [tile(split, row, p) for p in positions],
-        pictures.png_bytes(pictures.contact_sheet(sheets, len(sheets))),
-        columns=len(sheets),
+        sheet(run, positions.tolist(), columns, targets.tolist(), *astuple(settings)),
+        columns=columns,
         key=key,
         tile_size=104,
         pixelated=run.card.input.height <= 48,
@@ -58,7 +62,7 @@ def show_images(run: Run, split: Split, row: int, positions: np.ndarray, target:
     )
 
 
-def tile(split: Split, row: int, position: int) -> Tile:
+def tile(split: "Split", row: int, position: int) -> Tile:
     """The caption of one image."""
     seen, sure = classes[answers.predicted[row, position]], f"{answers.confidence[row, position]:.0%} sure"
     return Tile(
@@ -70,7 +74,7 @@ def tile(split: Split, row: int, position: int) -> Tile:
     )
 
 
-def show_norm(run: Run, split: Split, row: int, label: int, target: int | None) -> None:
+def show_norm(run: Run, split: "Split", row: int, label: int, target: int | None) -> None:
     """What one norm recognises and what it misses of the class."""
     of_class = answers.labels == label
     wrong, total = int((answers.wrong[row] & of_class).sum()), int(of_class.sum())

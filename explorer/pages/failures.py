@@ -1,5 +1,6 @@
 """What each norm gets wrong: maps of the failures, filters, a grid of pictures, and one image through all norms."""
 
+from dataclasses import astuple
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,7 +10,6 @@ import streamlit as st
 from explorer import charts, comparison
 from explorer import images as pictures
 from explorer.bundle import zip_bytes
-from explorer.datasets import Split
 from explorer.explain import Explained, scaled
 from explorer.failures import (
     ALL_RUNS,
@@ -27,10 +27,12 @@ from explorer.metrics import confusion
 from explorer.pages.gallery import Tile, show_gallery
 from explorer.pages.heatmap_settings import HeatmapSettings, choose_heatmap_settings
 from explorer.runs import Run
-from explorer.session import Selection, answers_of, explain_test_image, heatmaps, images_of, selection
+from explorer.session import Selection, answers_of, explain_test_image, heatmaps, images_of, selection, sheet
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from explorer.datasets import Split
 
 PER_PAGE = 24
 MOST_SETS = 9
@@ -108,8 +110,8 @@ def show_confusion(answers: Answers, question: Question, classes: tuple[str, ...
         counts = counts - confusion(answers.predicted[answers.runs.index(other)], answers.labels, len(classes))
     true, predicted = (ANY if k is None else classes[k] for k in (question.true, question.predicted))
     key = f"confusion-{answers.runs[question.run]}-{other}-{true}-{predicted}"
-    st.altair_chart(
-        charts.confusion_chart(charts.confusion_table(counts, classes, (true, predicted)), "cell", signed),
+    st.vega_lite_chart(
+        spec=charts.confusion_chart(charts.confusion_table(counts, classes, (true, predicted)), "cell", signed),
         key=key,
         on_select=lambda: take_cell(key),
         selection_mode="cell",
@@ -123,8 +125,8 @@ def show_overlap(answers: Answers, question: Question) -> None:
     labels = [set_label(failing, answers.runs) for failing in table["failing"]]
     shown = table.assign(set=labels, chosen=[label == question.failed_by for label in labels]).drop(columns="failing")
     key = f"overlap-{question.failed_by}"
-    st.altair_chart(
-        charts.overlap_chart(shown.head(MOST_SETS), "set"),
+    st.vega_lite_chart(
+        spec=charts.overlap_chart(shown.head(MOST_SETS), "set"),
         key=key,
         on_select=lambda: take_set(key),
         selection_mode="set",
@@ -176,19 +178,14 @@ def tile(answers: Answers, ids: tuple[str, ...], run: int, classes: tuple[str, .
 
 
 def show_grid(
-    run: Run, split: Split, answers: Answers, row: int, positions: np.ndarray, settings: HeatmapSettings | None
+    run: Run, split: "Split", answers: Answers, row: int, positions: np.ndarray, settings: HeatmapSettings | None
 ) -> str | None:
     """One page of pictures, with heatmaps where there are settings; the id of the one that was clicked."""
-    if settings is not None:
-        targets = answers.predicted[row, positions].tolist()
-        maps = heatmaps(run, positions.tolist(), targets, settings.method, settings.stage)
-        sheets = [pictures.overlay(split.images[p], m, settings.opacity) for p, m in zip(positions, maps, strict=True)]
-    else:
-        sheets = [pictures.to_pixels(split.images[p]) for p in positions]
-    columns = min(6, len(sheets))
+    columns = min(6, len(positions))
+    heat = (answers.predicted[row, positions].tolist(), *astuple(settings)) if settings is not None else ()
     return show_gallery(
         [tile(answers, split.ids, row, run.card.classes, p) for p in positions],
-        pictures.png_bytes(pictures.contact_sheet(sheets, columns)),
+        sheet(run, positions.tolist(), columns, *heat),
         columns=columns,
         key="failures",
         tile_size=132,
@@ -199,7 +196,7 @@ def show_grid(
 
 
 def show_downloads(
-    run: Run, split: Split, answers: Answers, row: int, positions: np.ndarray, settings: HeatmapSettings
+    run: Run, split: "Split", answers: Answers, row: int, positions: np.ndarray, settings: HeatmapSettings
 ) -> None:
     """The current images as a table, and the heatmaps of the predicted class over them as a ZIP of PNGs."""
     classes = run.card.classes
@@ -243,7 +240,7 @@ def step_to(image: str) -> None:
 
 @st.dialog("One image, every norm", width="large", on_dismiss=close_image)
 def show_image(
-    chosen: Selection, answers: Answers, run: Run, split: Split, order: list[str], settings: HeatmapSettings
+    chosen: Selection, answers: Answers, run: Run, split: "Split", order: list[str], settings: HeatmapSettings
 ) -> None:
     """The image of the URL through every norm: heatmaps of the predicted and the true class and their contrast."""
     classes, image = run.card.classes, st.query_params.get("image")
@@ -348,6 +345,38 @@ def explained_tile(name: str, one: Explained, classes: tuple[str, ...], true: st
     )
 
 
+@st.fragment
+def show_found(chosen: Selection, answers: Answers, row: int, positions: np.ndarray) -> None:
+    """How many images match, their grid and, over it, the one that is open. A click in here leaves the charts alone."""
+    label = answers.runs[row]
+    run = chosen.run(label)
+    left, middle, right = st.columns([4, 1, 2], vertical_alignment="center")
+    left.markdown(
+        f"**{label}** misclassifies **{int(answers.wrong[row].sum())} of {len(answers.labels):,}** test images; "
+        f"**{len(positions)}** images match the filters."
+    )
+    with_heatmaps = middle.toggle(
+        "Heatmaps", key="heatmaps", bind="query-params", help="Where the predicted class was seen."
+    )
+    with right:
+        settings = choose_heatmap_settings(run)
+    split = images_of(run)
+    if split is None:
+        return
+    if not len(positions):
+        st.info("No image matches these filters.", icon=":material/filter_alt_off:")
+    else:
+        pages = -(-len(positions) // PER_PAGE)
+        number = st.pagination(pages, key="page", bind="query-params") if pages > 1 else 1
+        shown = positions[(number - 1) * PER_PAGE : number * PER_PAGE]
+        clicked = show_grid(run, split, answers, row, shown, settings if with_heatmaps else None)
+        show_downloads(run, split, answers, row, positions, settings)
+        if clicked:
+            st.query_params["image"] = clicked
+    if "image" in st.query_params:
+        show_image(chosen, answers, run, split, [split.ids[p] for p in positions], settings)
+
+
 chosen = selection()
 st.title("What does each norm get wrong?")
 answers = answers_of(chosen)
@@ -360,30 +389,4 @@ maps = st.container()
 question, order = select_filters(answers, row, classes)
 with maps:
     show_maps(answers, question, classes)
-positions = find_images(answers, question, order)
-
-total = int(answers.wrong[row].sum())
-left, middle, right = st.columns([4, 1, 2], vertical_alignment="center")
-left.markdown(
-    f"**{chosen.label(run)}** misclassifies **{total} of {len(answers.labels):,}** test images; "
-    f"**{len(positions)}** images match the filters."
-)
-with_heatmaps = middle.toggle(
-    "Heatmaps", key="heatmaps", bind="query-params", help="Where the predicted class was seen."
-)
-with right:
-    settings = choose_heatmap_settings(run)
-
-split = images_of(run)
-if split is not None and not len(positions):
-    st.info("No image matches these filters.", icon=":material/filter_alt_off:")
-elif split is not None:
-    pages = -(-len(positions) // PER_PAGE)
-    number = st.pagination(pages, key="page", bind="query-params") if pages > 1 else 1
-    shown = positions[(number - 1) * PER_PAGE : number * PER_PAGE]
-    clicked = show_grid(run, split, answers, row, shown, settings if with_heatmaps else None)
-    show_downloads(run, split, answers, row, positions, settings)
-    if clicked:
-        st.query_params["image"] = clicked
-if split is not None and "image" in st.query_params:
-    show_image(chosen, answers, run, split, [split.ids[p] for p in positions], settings)
+show_found(chosen, answers, row, find_images(answers, question, order))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from explorer import learn
-from explorer.charts import NORM_COLOURS
+from explorer.marks import MARKS
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def show_lesson(lesson: Lesson) -> None:
     """The picture, formula and paragraph of one norm."""
     st.markdown(f"#### {lesson.title}")
     ink = "#e8ebf1" if st.context.theme.type == "dark" else "#1a2130"
-    picture = learn.axes_picture(learn.SHADINGS[lesson.norm], NORM_COLOURS[lesson.norm], ink)
+    picture = learn.axes_picture(learn.SHADINGS[lesson.norm], MARKS[lesson.norm].colour, ink)
     alt = f"A block of N images by C channels by H times W pixels. Shaded: {lesson.picture}."
     with st.container(horizontal_alignment="center"):
         st.image(picture, alt=alt, width="content")

@@ -7,7 +7,7 @@ import streamlit as st
 from explorer import charts, comparison
 from explorer.metrics import Metrics
 from explorer.runs import Predictions, labels_of, runs_table
-from explorer.session import predictions, runs_and_problems, selection
+from explorer.session import runs_and_problems, selection, stored_predictions
 
 SPLITS = {"Test": ("test",), "Validation": ("val",), "Train": ("train",), "All three": ("test", "val", "train")}
 WORDS = {"test": "Test", "val": "Val", "train": "Train"}
@@ -173,7 +173,7 @@ chosen = selection()
 table = runs_table(chosen.runs, chosen.labels).sort_values("test_accuracy", ascending=False, ignore_index=True)
 labels = table["run"].tolist()
 norms = table.set_index("run")["norm"].to_dict()
-found = {label: predictions(chosen.run(label)) for label in labels}
+found = {label: stored_predictions(chosen.run(label)) for label in labels}
 card = chosen.runs[0].card
 
 st.title("Which normalization wins?")

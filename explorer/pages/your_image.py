@@ -17,6 +17,7 @@ from explorer import charts
 from explorer import images as pictures
 from explorer.bundle import Answer, Subject, bundle_files, zip_bytes
 from explorer.explain import SCALES, Explained, scaled
+from explorer.marks import MARKS
 from explorer.runs import Run
 from explorer.session import dataset, explain, images_of, read_upload, selection
 
@@ -152,7 +153,7 @@ def show_image(shown: Shown, found: list[Explained], scale: str, opacity: float)
             show_picture(pictures.to_pixels(shown.images[0]), "Image", lines)
             for run, image, one, heatmap in zip(chosen.runs, shown.images, found, scaled(found, scale), strict=True):
                 drawn = pictures.overlay(image, heatmap, opacity)
-                show_picture(drawn, chosen.label(run), saying(one), charts.NORM_COLOURS[run.card.norm.name])
+                show_picture(drawn, chosen.label(run), saying(one), MARKS[run.card.norm.name].colour)
         with st.expander("How sure each norm is of each class"):
             st.altair_chart(charts.probability_chart(probabilities(found)), alt="Probability of each class by norm")
 

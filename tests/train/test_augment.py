@@ -72,16 +72,21 @@ def test_a_row_shifted_by_one_mirrors_its_border() -> None:
     }
 
 
-@pytest.mark.parametrize(("height", "width"), [(16, 8), (32, 32)])
-def test_shift_reaches_every_move_up_to_an_eighth_and_no_further(height: int, width: int) -> None:
+@pytest.mark.parametrize(
+    ("name", "share", "height", "width"),
+    [("shift", 8, 16, 8), ("shift", 8, 32, 32), ("shift_slightly", 16, 16, 16), ("shift_slightly", 16, 48, 32)],
+)
+def test_shifts_reach_every_move_up_to_their_share_and_no_further(
+    name: str, share: int, height: int, width: int
+) -> None:
     rng = np.random.default_rng(0)
     picture = rng.integers(0, 150, (height, width), dtype=np.uint8)
-    down, right = height // 8, width // 8
+    down, right = height // share, width // share
     wide = np.pad(picture, ((down, down), (right, right)), mode="reflect")
     moves = {
         as_bytes(wide[i : i + height, j : j + width]) for i, j in product(range(2 * down + 1), range(2 * right + 1))
     }
-    assert set(pictures(AUGMENTATIONS["shift"](copies(picture, 1000), generator()))) == moves
+    assert set(pictures(AUGMENTATIONS[name](copies(picture, 1000), generator()))) == moves
 
 
 def test_images_smaller_than_eight_pixels_stay_where_they_are() -> None:
