@@ -12,7 +12,7 @@ import pandas as pd
 
 from explorer import comparison
 
-THIS, ONLY_THIS, ANY_RUN, ALL_RUNS = "this norm", "only this norm", "any norm", "all norms"
+THIS, ANY, ALL, ONLY = "this norm", "any of these", "all of these", "only these"
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,8 @@ class Question:
 
     Attributes:
         run: the row of the run whose predictions count.
-        failed_by: THIS, ONLY_THIS, ANY_RUN, ALL_RUNS or the label of one exclusive set, as `set_label` writes it.
+        failed_by: THIS (the run itself), or ANY or ALL of `among`, or ONLY them, that is, all of them and nobody else.
+        among: labels of runs; empty stands for all.
         true, predicted: classes. The same one for both asks for images of that class that the run gets right.
         confidence: the least and the most confidence of the run.
         doubtful: only images whose label is likely wrong, by the run's confident learning score.
@@ -59,6 +60,7 @@ class Question:
 
     run: int
     failed_by: str = THIS
+    among: tuple[str, ...] = ()
     true: int | None = None
     predicted: int | None = None
     confidence: tuple[float, float] = (0.0, 1.0)
@@ -81,7 +83,7 @@ def find_images(answers: Answers, question: Question, order: str) -> np.ndarray:
     """The positions of the images a question asks for, in an order of ORDERS; equal ones as in the data set.
 
     Raises:
-        ValueError: unknown order, or a set of runs that is not there.
+        ValueError: unknown order, unknown way to fail, or a run that is not there.
     """
     if order not in ORDERS:
         raise ValueError(f"unknown order {order!r}; expected one of: {', '.join(ORDERS)}")
@@ -94,7 +96,7 @@ def _keep(answers: Answers, question: Question) -> np.ndarray:
     if question.true is not None and question.true == question.predicted:
         keep = ~answers.wrong[run]
     else:
-        keep = _failed(answers, run, question.failed_by)
+        keep = _failed(answers, question)
     if question.true is not None:
         keep = keep & (answers.labels == question.true)
     if question.predicted is not None:
@@ -106,18 +108,21 @@ def _keep(answers: Answers, question: Question) -> np.ndarray:
     return keep
 
 
-def _failed(answers: Answers, run: int, failed_by: str) -> np.ndarray:
-    wrong = answers.wrong
-    if failed_by == THIS:
-        return wrong[run]
-    if failed_by == ONLY_THIS:
-        return comparison.fails_exactly(wrong, answers.runs, [answers.runs[run]])
-    if failed_by in (ANY_RUN, ALL_RUNS):
-        return np.any(wrong, axis=0) if failed_by == ANY_RUN else np.all(wrong, axis=0)
-    for failing in comparison.failure_overlap(wrong, answers.runs)["failing"]:
-        if set_label(failing, answers.runs) == failed_by:
-            return comparison.fails_exactly(wrong, answers.runs, failing)
-    raise ValueError(f"no image is failed by exactly {failed_by!r}; choose another set of norms")
+def _failed(answers: Answers, question: Question) -> np.ndarray:
+    if question.failed_by == THIS:
+        return answers.wrong[question.run]
+    among = question.among or answers.runs
+    failing = comparison.fails_exactly(answers.wrong, answers.runs, among)  # raises for a run that is not there
+    if question.failed_by == ONLY:
+        return failing
+    wrong = answers.wrong[[answers.runs.index(run) for run in among]]
+    if question.failed_by == ANY:
+        return np.any(wrong, axis=0)
+    if question.failed_by == ALL:
+        return np.all(wrong, axis=0)
+    raise ValueError(
+        f"unknown way to fail {question.failed_by!r}; expected one of: {', '.join((THIS, ANY, ALL, ONLY))}"
+    )
 
 
 def images_table(

@@ -12,9 +12,9 @@ from explorer import images as pictures
 from explorer.bundle import zip_bytes
 from explorer.explain import Explained, scaled
 from explorer.failures import (
-    ALL_RUNS,
-    ANY_RUN,
-    ONLY_THIS,
+    ALL,
+    ANY,
+    ONLY,
     ORDERS,
     THIS,
     Answers,
@@ -30,13 +30,14 @@ from explorer.runs import Run
 from explorer.session import Selection, answers_of, explain_test_image, heatmaps, images_of, selection, sheet
 
 if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
     from torch import Tensor
 
     from explorer.datasets import Split
 
 PER_PAGE = 24
 MOST_SETS = 9
-ANY = charts.SUM
+ANY_CLASS = charts.SUM
 
 
 def first_page() -> None:
@@ -44,11 +45,10 @@ def first_page() -> None:
     st.session_state["page"] = 1
 
 
-def reset_filters() -> None:
+def reset_filters(runs: tuple[str, ...]) -> None:
     """Takes every filter off."""
-    st.session_state.update(
-        {"true": ANY, "predicted": ANY, "failed_by": THIS, "confidence": (0, 100), "doubtful": False}
-    )
+    off = {"true": ANY_CLASS, "predicted": ANY_CLASS, "failed_by": THIS, "confidence": (0, 100), "doubtful": False}
+    st.session_state.update(off | {"among": list(runs)})
     first_page()
 
 
@@ -60,22 +60,21 @@ def take_cell(key: str) -> None:
         first_page()
 
 
-def take_set(key: str) -> None:
-    """Makes the clicked set of norms the filter."""
+def take_set(key: str, sets: dict[str, tuple[str, ...]]) -> None:
+    """Makes the clicked set of norms, by its label, the filter."""
     if chosen := st.session_state[key].selection["set"]:
-        st.session_state["failed_by"] = chosen[0]["set"]
+        st.session_state.update({"failed_by": ONLY, "among": list(sets[chosen[0]["set"]])})
         first_page()
 
 
 def select_filters(answers: Answers, run: int, classes: tuple[str, ...]) -> tuple[Question, str]:
     """What the filters above the grid ask for, and the order."""
-    sets = [set_label(failing, answers.runs) for failing in overlap(answers)["failing"]]
     bound = {"bind": "query-params", "on_change": first_page}
     first, second, third, fourth = st.columns(4)
-    true = first.selectbox("True class", [ANY, *classes], key="true", **bound)
-    predicted = second.selectbox("Predicted class", [ANY, *classes], key="predicted", **bound)
-    several = [ONLY_THIS, ANY_RUN, ALL_RUNS, *sets] if len(answers.runs) > 1 else []
-    failed_by = third.selectbox("Failed by", [THIS, *several], key="failed_by", **bound)
+    true = first.selectbox("True class", [ANY_CLASS, *classes], key="true", **bound)
+    predicted = second.selectbox("Predicted class", [ANY_CLASS, *classes], key="predicted", **bound)
+    several = [ANY, ALL, ONLY] if len(answers.runs) > 1 else []
+    failed_by = third.selectbox("Failed by", [THIS, *several], key="failed_by", **bound) or THIS
     order = fourth.selectbox("Order", list(ORDERS), key="order", **bound)
     low, high = sorted(first.slider("Confidence", 0, 100, (0, 100), format="%d %%", key="confidence", **bound))
     doubtful = second.toggle(
@@ -84,16 +83,34 @@ def select_filters(answers: Answers, run: int, classes: tuple[str, ...]) -> tupl
         help="Images whose label the norm finds implausible (confident learning, Northcutt et al. 2021).",
         **bound,
     )
-    third.button("Reset filters", on_click=reset_filters, icon=":material/filter_alt_off:", width="stretch")
+    fourth.button(
+        "Reset filters",
+        on_click=reset_filters,
+        args=(answers.runs,),
+        icon=":material/filter_alt_off:",
+        width="stretch",
+    )
+    among = select_norms(third, answers.runs) if failed_by != THIS else ()
     question = Question(
         run,
-        failed_by or THIS,
-        None if true == ANY else classes.index(true),
-        None if predicted == ANY else classes.index(predicted),
+        failed_by,
+        among,
+        None if true == ANY_CLASS else classes.index(true),
+        None if predicted == ANY_CLASS else classes.index(predicted),
         (low / 100, high / 100),
         doubtful,
     )
     return question, order
+
+
+def select_norms(place: "DeltaGenerator", runs: tuple[str, ...]) -> tuple[str, ...]:
+    """The norms that `any of these`, `all of these` and `only these` speak of, at first all."""
+    if "among" in st.session_state:
+        known = [run for run in st.session_state["among"] if run in runs]
+        st.session_state["among"] = known or list(runs)
+    return tuple(
+        place.multiselect("These norms", runs, default=runs, key="among", bind="query-params", on_change=first_page)
+    )
 
 
 def overlap(answers: Answers) -> pd.DataFrame:
@@ -108,7 +125,7 @@ def show_confusion(answers: Answers, question: Question, classes: tuple[str, ...
     signed = other in answers.runs
     if signed:
         counts = counts - confusion(answers.predicted[answers.runs.index(other)], answers.labels, len(classes))
-    true, predicted = (ANY if k is None else classes[k] for k in (question.true, question.predicted))
+    true, predicted = (ANY_CLASS if k is None else classes[k] for k in (question.true, question.predicted))
     key = f"confusion-{answers.runs[question.run]}-{other}-{true}-{predicted}"
     st.vega_lite_chart(
         spec=charts.confusion_chart(charts.confusion_table(counts, classes, (true, predicted)), "cell", signed),
@@ -122,15 +139,17 @@ def show_confusion(answers: Answers, question: Question, classes: tuple[str, ...
 def show_overlap(answers: Answers, question: Question) -> None:
     """The sets of norms that fail together; a click filters the grid."""
     table = overlap(answers)
-    labels = [set_label(failing, answers.runs) for failing in table["failing"]]
-    shown = table.assign(set=labels, chosen=[label == question.failed_by for label in labels]).drop(columns="failing")
-    key = f"overlap-{question.failed_by}"
+    sets = {set_label(failing, answers.runs): failing for failing in table["failing"]}
+    wanted = set(question.among) if question.failed_by == ONLY else None
+    chosen = [set(failing) == wanted for failing in sets.values()]
+    shown = table.assign(set=list(sets), chosen=chosen).drop(columns="failing")
+    key = f"overlap-{question.failed_by}-{question.among}"
     st.vega_lite_chart(
         spec=charts.overlap_chart(shown.head(MOST_SETS), "set"),
         key=key,
-        on_select=lambda: take_set(key),
+        on_select=lambda: take_set(key, sets),
         selection_mode="set",
-        alt="Images by which norms fail on them; the selector Failed by does the same by keyboard",
+        alt="Images by which norms fail on them; the selectors Failed by and These norms do the same by keyboard",
     )
     nobody, rest = int((~answers.wrong).all(0).sum()), sum(shown["observed"].tolist()[MOST_SETS:])
     st.caption(

@@ -8,9 +8,9 @@ import pytest
 
 from explorer.comparison import failure_overlap
 from explorer.failures import (
-    ALL_RUNS,
-    ANY_RUN,
-    ONLY_THIS,
+    ALL,
+    ANY,
+    ONLY,
     ORDERS,
     THIS,
     Answers,
@@ -34,13 +34,13 @@ PREDICTED = [
     [0, 0, 2, 0, 1, 1, 2, 2],
 ]
 WRONG = [{1, 2, 4, 7}, {2, 5, 7}, {2, 3}]
-SETS = {
-    "nobody fails": {0, 6},
-    "only batch fails": {1, 4},
-    "only group fails": {5},
-    "only none, seed 1 fails": {3},
-    "all but none, seed 1 fail": {7},
-    "all fail": {2},
+SETS = {  # who fails, and nobody else
+    (): {0, 6},
+    ("batch",): {1, 4},
+    ("group",): {5},
+    ("none, seed 1",): {3},
+    ("batch", "group"): {7},
+    ("batch", "group", "none, seed 1"): {2},
 }
 ANSWERS = Answers(RUNS, (np.array(PERCENT) / 100).astype(np.float32), LABELS)
 
@@ -61,27 +61,33 @@ class TestWhoFails:
     def test_this(self, run: int) -> None:
         assert found(run=run, failed_by=THIS) == sorted(WRONG[run])
 
-    @pytest.mark.parametrize(("run", "wanted"), [(0, [1, 4]), (1, [5]), (2, [3])])
-    def test_only_this(self, run: int, wanted: list[int]) -> None:
-        assert found(run=run, failed_by=ONLY_THIS) == wanted
-
     @pytest.mark.parametrize("run", range(3))
     def test_any_and_all_are_the_same_for_every_run(self, run: int) -> None:
-        assert found(run=run, failed_by=ANY_RUN) == [1, 2, 3, 4, 5, 7]
-        assert found(run=run, failed_by=ALL_RUNS) == [2]
+        assert found(run=run, failed_by=ANY) == [1, 2, 3, 4, 5, 7]
+        assert found(run=run, failed_by=ALL) == [2]
 
-    @pytest.mark.parametrize("name", SETS)
-    def test_exclusive_sets(self, name: str) -> None:
-        assert set(found(failed_by=name)) == SETS[name]
+    def test_any_and_all_of_some(self) -> None:
+        some = {"among": ("none, seed 1", "group")}
+        assert found(failed_by=ANY, **some) == [2, 3, 5, 7]
+        assert found(failed_by=ALL, **some) == [2]
+        assert found(failed_by=ALL, among=("batch", "group")) == [2, 7]  # whatever the third does
+        assert found(failed_by=ANY, among=("group",)) == found(failed_by=ALL, among=("group",)) == sorted(WRONG[1])
+
+    @pytest.mark.parametrize("failing", [failing for failing in SETS if failing])
+    def test_only_these(self, failing: tuple[str, ...]) -> None:
+        assert set(found(failed_by=ONLY, among=failing)) == SETS[failing]
 
     def test_the_sets_share_out_the_images(self) -> None:
-        labels = [set_label(failing, RUNS) for failing in failure_overlap(ANSWERS.wrong, RUNS)["failing"]]
-        assert set(labels) == set(SETS)
-        assert sorted(image for label in labels for image in found(failed_by=label)) == list(range(8))
+        table = failure_overlap(ANSWERS.wrong, RUNS)
+        assert set(table["failing"]) == set(SETS)
+        images = [image for failing in filter(None, table["failing"]) for image in found(failed_by=ONLY, among=failing)]
+        assert sorted([*images, *SETS[()]]) == list(range(8))
 
-    def test_a_set_that_no_image_has(self) -> None:
-        with pytest.raises(ValueError, match="no image is failed by exactly 'all but batch fail'; choose another set"):
-            found(failed_by="all but batch fail")
+    def test_nonsense(self) -> None:
+        with pytest.raises(ValueError, match="unknown runs layer; expected some of: batch, group, none, seed 1"):
+            found(failed_by=ANY, among=("layer",))
+        with pytest.raises(ValueError, match="unknown way to fail 'some of these'; expected one of: this norm, any of"):
+            found(failed_by="some of these")
 
 
 class TestSetLabel:
@@ -112,9 +118,9 @@ class TestClasses:
             ({"true": 2, "predicted": 1}, [7]),
             ({"true": 1, "predicted": 2}, []),
             ({"run": 2, "true": 0, "predicted": 2}, [2]),
-            ({"true": 0, "failed_by": ANY_RUN}, [1, 2]),
-            ({"predicted": 1, "failed_by": ANY_RUN}, [1, 3, 5, 7]),  # of the run, whoever fails
-            ({"predicted": 1, "failed_by": "only group fails"}, [5]),
+            ({"true": 0, "failed_by": ANY}, [1, 2]),
+            ({"predicted": 1, "failed_by": ANY}, [1, 3, 5, 7]),  # of the run, whoever fails
+            ({"predicted": 1, "failed_by": ONLY, "among": ("group",)}, [5]),
         ],
     )
     def test_true_and_predicted(self, question: dict, wanted: list[int]) -> None:
@@ -160,7 +166,7 @@ class TestDoubtful:
     def test_it_is_the_chosen_run_that_doubts(self) -> None:
         # `none, seed 1`: class 0: (70 + 85 + 10) / 3 = 55; class 1: (3 + 80 + 80) / 3 = 54.3; class 2: 70.
         assert found(run=2, doubtful=True) == [2, 3]
-        assert found(run=2, doubtful=True, failed_by=ALL_RUNS) == [2]
+        assert found(run=2, doubtful=True, failed_by=ALL) == [2]
 
 
 IN_ORDER = {  # the failures of `batch`, 1, 2, 4 and 7, by what the table above says of them
@@ -182,14 +188,14 @@ class TestOrders:
         sure = np.eye(3, dtype=np.float32)
         says = [[0, 1, 0, 1], [0, 2, 1, 1], [0, 0, 1, 1]]  # the class each of three runs is sure of, for four images
         answers = Answers(RUNS, sure[says], np.array([2, 2, 2, 2]))
-        assert found("norms disagree most", answers, failed_by=ANY_RUN) == [1, 2, 0, 3]
+        assert found("norms disagree most", answers, failed_by=ANY) == [1, 2, 0, 3]
 
     def test_every_order_has_a_test(self) -> None:
         assert set(ORDERS) == {*IN_ORDER, "norms disagree most"}
 
     @pytest.mark.parametrize("order", ORDERS)
     def test_an_order_leaves_nobody_out(self, order: str) -> None:
-        assert sorted(found(order, failed_by=ANY_RUN)) == [1, 2, 3, 4, 5, 7]
+        assert sorted(found(order, failed_by=ANY)) == [1, 2, 3, 4, 5, 7]
 
     @pytest.mark.parametrize("order", ORDERS)
     def test_equal_ones_come_as_in_the_data_set(self, order: str) -> None:
@@ -210,6 +216,5 @@ class TestOrders:
 
 def test_a_run_alone() -> None:
     alone = Answers(RUNS[:1], ANSWERS.probabilities[:1], LABELS)
-    for who in (THIS, ONLY_THIS, ANY_RUN, ALL_RUNS, "all fail"):
+    for who in (THIS, ANY, ALL, ONLY):
         assert found(answers=alone, failed_by=who) == [1, 2, 4, 7]
-    assert found(answers=alone, failed_by="nobody fails") == [0, 3, 5, 6]
