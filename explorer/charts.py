@@ -173,6 +173,35 @@ def recall_chart(table: pd.DataFrame) -> Chart:
     return (cells + text).properties(height=34 * len(set(table["run"])) + 30)
 
 
+def agreement_chart(table: pd.DataFrame, runs: Sequence[str]) -> Chart:
+    """How alike the heatmaps of every two runs are, starred where they differ reliably; the diagonal is framed.
+
+    Columns: `run_a` (row), `run_b` (column), `agreement` (in [-1, 1], NaN where no image has maps) and `differs`.
+    """
+    text = ["–" if np.isnan(value) else f"{value:.2f}" for value in table["agreement"]]
+    stars = np.where(table["differs"], " *", "")
+    table = table.assign(
+        text=[word + star for word, star in zip(text, stars, strict=True)],
+        frame=np.where(table["run_a"] == table["run_b"], QUIET, "transparent"),
+        ink=np.where(table["agreement"] > 0.6, "white", "#1a2130"),
+    )
+    base = alt.Chart(table).encode(
+        x=alt.X("run_b:N", sort=list(runs), title=None, axis=alt.Axis(orient="top", labelAngle=-30, labelLimit=130)),
+        y=alt.Y("run_a:N", sort=list(runs), title=None, axis=alt.Axis(labelLimit=240)),
+        tooltip=[
+            alt.Tooltip("run_a:N", title="row"),
+            alt.Tooltip("run_b:N", title="column"),
+            alt.Tooltip("agreement:Q", format=".3f"),
+        ],
+    )
+    cells = base.mark_rect(cornerRadius=3, strokeWidth=3).encode(
+        color=alt.Color("agreement:Q", scale=alt.Scale(scheme="blues", domain=[0, 1], clamp=True), legend=None),
+        stroke=alt.Stroke("frame:N", scale=None, legend=None),
+    )
+    words = base.mark_text(fontSize=13).encode(text="text:N", color=alt.Color("ink:N", scale=None, legend=None))
+    return (cells + words).resolve_scale(color="independent").properties(height=38 * len(runs) + 80)
+
+
 def differences_chart(table: pd.DataFrame) -> Chart:
     """Accuracy of each run minus that of the reference as a dot with its interval, filled where it is reliable.
 

@@ -6,7 +6,7 @@ Values in, values out: `wrong` is a bool matrix (runs, N) with one row per run a
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import combinations
+from itertools import combinations, product
 from typing import Literal
 
 import numpy as np
@@ -432,16 +432,6 @@ class MapDifference:
         """Whether the two runs' maps differ reliably more than one run's maps do from themselves."""
         return self.low > 0
 
-    @property
-    def sentence(self) -> str:
-        """The finding in plain words."""
-        if self.count < 2:
-            return "Too few images with usable heatmaps to tell a difference from noise: choose more images."
-        figures = f"agreement between the two {self.between:.2f}, of the first with itself {self.within:.2f}"
-        if self.differs:
-            return f"The two look at different places: {figures}."
-        return f"The two do not differ reliably more than the first does from itself: {figures}."
-
 
 def heatmap_agreement(maps_a: np.ndarray, maps_b: np.ndarray, share: float = 0.2) -> pd.DataFrame:
     """One row per image: spearman in [-1, 1] and overlap in [0, 1] of two sets of heatmaps (N, H, W).
@@ -489,6 +479,45 @@ def compare_to_noise(
         high=middle + half,
         count=len(drop),
     )
+
+
+def compare_all_maps(
+    maps: Mapping[str, np.ndarray],
+    again: Mapping[str, np.ndarray],
+    measure: Literal["spearman", "overlap"] = "spearman",
+) -> pd.DataFrame:
+    """One row per ordered pair of runs, each with itself too: run_a, run_b, agreement, differs.
+
+    `agreement` is the mean over images; of a run with itself it is that of its maps with those made again, which is
+    the noise floor. `differs` says whether a agrees reliably less with b than with itself, as `compare_to_noise` does.
+
+    Args:
+        maps: run -> heatmaps (N, H, W) of the same images.
+        again: run -> what should equal them but for noise.
+
+    Raises:
+        ValueError: the shapes differ or are not (N, H, W).
+    """
+    rows = []
+    for a, b in product(maps, repeat=2):
+        found = compare_to_noise(maps[a], again[a] if a == b else maps[b], again[a], measure)
+        rows.append((a, b, found.between, a != b and found.differs))
+    return pd.DataFrame(rows, columns=pd.Index(["run_a", "run_b", "agreement", "differs"]))
+
+
+def maps_verdict(table: pd.DataFrame, reference: str) -> str:
+    """What the rows of `compare_all_maps` say of the reference, in plain words."""
+    others = table[(table["run_a"] == reference) & (table["run_b"] != reference)]
+    groups = others.groupby("differs")["run_b"].agg(list)
+    clauses = [
+        f"{_listed(groups[differs])} {words[len(groups[differs]) > 1]}"
+        for differs, words in (
+            (True, ("looks elsewhere", "look elsewhere")),
+            (False, ("does not differ from it beyond noise", "do not differ from it beyond noise")),
+        )
+        if differs in groups
+    ]
+    return f"Against {reference}: {'; '.join(clauses)}." if clauses else "Only one run is chosen: choose another."
 
 
 def _mean(values: np.ndarray) -> float:

@@ -58,6 +58,12 @@ class Selection:
     def label(self, run: Run) -> str:
         return self.labels[run.key]
 
+    def letter(self, label: str) -> str:
+        """The letter of a run's norm, or its whole label where several runs share the norm."""
+        norms = [run.card.norm.name for run in self.runs]
+        norm = self.run(label).card.norm.name
+        return MARKS[norm].letter if norms.count(norm) == 1 else label
+
 
 @st.cache_resource(show_spinner=False)
 def warm_up() -> None:
@@ -227,6 +233,26 @@ def _sheet(
         return png_bytes(contact_sheet([to_pixels(image) for image in images], columns))
     maps = heatmaps(_run, chosen, targets, method, stage)
     return png_bytes(contact_sheet([overlay(i, m, opacity) for i, m in zip(images, maps, strict=True)], columns))
+
+
+def raw_maps(run: Run, chosen: Sequence[int], target: int, mirrored: bool = False) -> np.ndarray:
+    """What speaks for a class in chosen test images, (N, h, w) at the stage's own resolution, 0 where nothing does.
+
+    `mirrored` shows the model the images mirrored, and mirrors the maps back.
+    """
+    return _raw_maps(str(run.path), _stamp(run), tuple(chosen), target, mirrored, run)
+
+
+@st.cache_resource(max_entries=256, show_spinner="Looking where the models look")
+def _raw_maps(path: str, stamp: int, chosen: tuple[int, ...], target: int, mirrored: bool, _run: Run) -> np.ndarray:
+    import torch
+
+    from explorer.heatmaps import raw_heatmaps
+
+    inputs = _run.card.input.normalise(dataset(_run).splits["test"].images[list(chosen)])
+    targets = torch.full((len(inputs),), target)
+    maps = raw_heatmaps(model(_run), inputs.flip(3) if mirrored else inputs, targets).clamp(min=0)
+    return (maps.flip(2) if mirrored else maps).numpy()
 
 
 def mean_heatmap(run: Run, chosen: Sequence[int], target: int) -> "Tensor":

@@ -1,25 +1,27 @@
 """One class through every norm: how much of it each recognises, and where each looks when right and when wrong."""
 
 from dataclasses import astuple
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
-from explorer import charts
+from explorer import charts, comparison
 from explorer import images as pictures
 from explorer.failures import Answers
 from explorer.metrics import recall
 from explorer.pages.gallery import Tile, show_gallery
 from explorer.pages.heatmap_settings import choose_heatmap_settings
 from explorer.runs import Run
-from explorer.session import answers_of, images_of, mean_heatmap, selection, sheet
+from explorer.session import answers_of, images_of, mean_heatmap, raw_maps, selection, sheet
 
 if TYPE_CHECKING:
     from explorer.datasets import Split
 
 PER_NORM = 4
+MOST_COMPARED = 60  # images whose maps are compared between norms
+MEASURES: dict[str, Literal["spearman", "overlap"]] = {"Rank correlation": "spearman", "Overlap": "overlap"}
 PREDICTED, TRUE = "the predicted class", "the true class"
 
 
@@ -122,6 +124,37 @@ def show_means(label: int) -> None:
                     st.caption(f"**{answers.runs[row]}**  \n{caption}")
 
 
+def show_agreement(label: int, reference: str) -> None:
+    """How alike the maps of every two norms are, against how alike each norm's are to its own of mirrored images."""
+    st.subheader("Do they look at the same places?")
+    positions = np.flatnonzero(answers.labels == label)
+    if not len(positions):
+        st.caption("No test image is of this class.")
+        return
+    positions = positions[np.linspace(0, len(positions) - 1, min(MOST_COMPARED, len(positions))).round().astype(int)]
+    measure = st.segmented_control(
+        "Measure", MEASURES, default="Rank correlation", required=True, key="measure", bind="query-params"
+    )
+    kinds = {
+        word: {
+            name: raw_maps(run, positions.tolist(), label, word == "mirrored")
+            for name, run in zip(answers.runs, runs, strict=True)
+        }
+        for word in ("maps", "mirrored")
+    }
+    table = comparison.compare_all_maps(kinds["maps"], kinds["mirrored"], MEASURES[measure or "Rank correlation"])
+    st.markdown(comparison.maps_verdict(table, reference))
+    st.altair_chart(charts.agreement_chart(table, answers.runs), alt="Agreement of the heatmaps of every two norms")
+    st.caption(
+        f"Mean over {len(positions)} test images of {classes[label]}, each map for that class. Rank correlation: "
+        "Spearman's over the pixels of two maps, 1 if they rank them alike. Overlap: of the pixels among the hottest "
+        "fifth of either map, the share that is so in both. Framed: a norm with itself on the mirrored image, mapped "
+        "back; no more agreement than that can be asked of two norms. Star: the row agrees reliably less with the "
+        "column than with itself (95 % interval over images). Choose all seeds on the left, where there are several, "
+        "to see what another training alone changes."
+    )
+
+
 chosen = selection()
 answers = answers_of(chosen)
 runs = [chosen.run(label) for label in answers.runs]
@@ -150,5 +183,9 @@ if split is not None:
     label = classes.index(name)
     for row, run in enumerate(runs):
         show_norm(run, split, row, label, label if explained == TRUE else None)
+    if st.toggle(
+        "Agreement of heatmaps", key="agreement", bind="query-params", help="Takes some seconds the first time."
+    ):
+        show_agreement(label, reference or answers.runs[default])
     if st.toggle("Average heatmaps", key="means", bind="query-params", help="Takes some seconds the first time."):
         show_means(label)

@@ -30,7 +30,6 @@ from explorer.runs import Run
 from explorer.session import Selection, answers_of, explain_test_image, heatmaps, images_of, selection, sheet
 
 if TYPE_CHECKING:
-    from streamlit.delta_generator import DeltaGenerator
     from torch import Tensor
 
     from explorer.datasets import Split
@@ -90,7 +89,7 @@ def select_filters(answers: Answers, run: int, classes: tuple[str, ...]) -> tupl
         icon=":material/filter_alt_off:",
         width="stretch",
     )
-    among = select_norms(third, answers.runs) if failed_by != THIS else ()
+    among = select_norms(answers.runs, failed_by == THIS)
     question = Question(
         run,
         failed_by,
@@ -103,14 +102,22 @@ def select_filters(answers: Answers, run: int, classes: tuple[str, ...]) -> tupl
     return question, order
 
 
-def select_norms(place: "DeltaGenerator", runs: tuple[str, ...]) -> tuple[str, ...]:
+def select_norms(runs: tuple[str, ...], unused: bool) -> tuple[str, ...]:
     """The norms that `any of these`, `all of these` and `only these` speak of, at first all."""
     if "among" in st.session_state:
         known = [run for run in st.session_state["among"] if run in runs]
         st.session_state["among"] = known or list(runs)
-    return tuple(
-        place.multiselect("These norms", runs, default=runs, key="among", bind="query-params", on_change=first_page)
+    picked = st.pills(
+        "These norms",
+        runs,
+        selection_mode="multi",
+        default=runs,
+        disabled=unused,  # and yet drawn: a click on a bar reaches the URL only through a widget that was there before
+        key="among",
+        bind="query-params",
+        on_change=first_page,
     )
+    return tuple(picked)
 
 
 def overlap(answers: Answers) -> pd.DataFrame:
@@ -186,14 +193,21 @@ def tile(answers: Answers, ids: tuple[str, ...], run: int, classes: tuple[str, .
     """The caption of one image as a run sees it."""
     true, seen = classes[answers.labels[position]], classes[answers.predicted[run, position]]
     wrong, sure = bool(answers.wrong[run, position]), f"{answers.confidence[run, position]:.0%} sure"
-    failing = f"{int(answers.wrong[:, position].sum())} of {len(answers.runs)} norms fail"
+    failing = [name for name, fails in zip(answers.runs, answers.wrong[:, position], strict=True) if fails]
     return Tile(
         id=ids[position],
         title=f"seen as {seen}",
-        lines=(f"is {true}" if wrong else "rightly", sure, failing),
+        lines=(f"is {true}" if wrong else "rightly", sure, who_fails([chosen.letter(name) for name in failing])),
         tone="wrong" if wrong else "right",
-        description=f"{ids[position]}: predicted {seen}, truly {true}, {sure}, {failing}",
+        description=f"{ids[position]}: predicted {seen}, truly {true}, {sure}, {who_fails(failing)}",
     )
+
+
+def who_fails(failing: list[str]) -> str:
+    """Who fails in the fewest words."""
+    if len(failing) in (0, len(chosen.runs)):
+        return "all fail" if failing else "nobody fails"
+    return f"{' '.join(failing)} {'fail' if len(failing) > 1 else 'fails'}"
 
 
 def show_grid(
@@ -400,9 +414,17 @@ chosen = selection()
 st.title("What does each norm get wrong?")
 answers = answers_of(chosen)
 label = st.pills(
-    "Norm", answers.runs, default=answers.runs[0], required=True, key="run", bind="query-params", on_change=first_page
+    "Norm",
+    answers.runs,
+    default=answers.runs[0],
+    required=True,
+    key="run",
+    bind="query-params",
+    on_change=first_page,
 )
 run = chosen.run(label or answers.runs[0])
+if letters := [f"{chosen.letter(name)} {name}" for name in answers.runs if chosen.letter(name) != name]:
+    st.caption(f"Letters stand for norms where there is little room: {', '.join(letters)}.")
 row, classes = answers.runs.index(chosen.label(run)), run.card.classes
 maps = st.container()
 question, order = select_filters(answers, row, classes)

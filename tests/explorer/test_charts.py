@@ -71,6 +71,13 @@ def confusions(counts: np.ndarray = np.zeros((4, 4), int)) -> pd.DataFrame:  # n
     return confusion_table(counts, CLASSES, (CLASSES[0], SUM))
 
 
+def agreements(count: int) -> pd.DataFrame:
+    """The first run has no map at all."""
+    pairs = [(a, b) for a in RUNS[:count] for b in RUNS[:count]]
+    table = pd.DataFrame(pairs, columns=pd.Index(["run_a", "run_b"]))
+    return table.assign(agreement=[np.nan, *np.linspace(-0.2, 1, len(pairs) - 1)], differs=table["run_b"] == RUNS[0])
+
+
 def overlaps(count: int) -> pd.DataFrame:
     table = failure_overlap(wrong_table(count), RUNS[:count]).drop(columns="failing")
     return table.assign(set=[f'"{n}": it\'s' for n in range(len(table))], chosen=[n == 1 for n in range(len(table))])
@@ -90,6 +97,7 @@ def every_chart(count: int) -> dict[str, list[charts.Chart | charts.Specificatio
         "costs_chart": [charts.costs_chart(costs(count), "resnet14")],
         "recall_chart": [charts.recall_chart(recalls(count))],
         "differences_chart": [charts.differences_chart(compare_to_reference(wrong, runs, runs[0]))],
+        "agreement_chart": [charts.agreement_chart(agreements(count), runs)],
         "pairs_chart": [charts.pairs_chart(compare_all_pairs(wrong, runs), runs)],
         "reliability_chart": [charts.reliability_chart(reliabilities(count))],
         "confusion_chart": [

@@ -1,5 +1,7 @@
 """Statistics against published figures, tables worked by hand, scipy's and statsmodels' own functions."""
 
+from itertools import product
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,6 +14,7 @@ from explorer.comparison import (
     SEED_NOISE,
     accuracy_interval,
     calibration_error,
+    compare_all_maps,
     compare_all_pairs,
     compare_pair,
     compare_to_noise,
@@ -25,6 +28,7 @@ from explorer.comparison import (
     holm,
     image_losses,
     label_errors,
+    maps_verdict,
     margins,
     mcnemar_p,
     reliability_table,
@@ -521,14 +525,12 @@ class TestCompareToNoise:
         assert found.differs
         assert found.within > found.between
         assert found.drop == pytest.approx(found.within - found.between)
-        assert found.sentence.startswith("The two look at different places")
 
     def test_another_seed_does_not(self):
         a = np.random.default_rng(0).random((30, 8, 8))
         found = compare_to_noise(a, self.noisy(a, 1), self.noisy(a, 2))
         assert not found.differs
         assert found.low < 0 < found.high
-        assert found.sentence.startswith("The two do not differ reliably more")
 
     def test_all_the_same(self):
         a = np.random.default_rng(0).random((5, 8, 8))
@@ -556,4 +558,35 @@ class TestCompareToNoise:
         a, b = np.random.default_rng(0).random((2, count, 8, 8))
         found = compare_to_noise(a, b, a)
         assert not found.differs
-        assert found.sentence.startswith("Too few images")
+
+
+class TestCompareAllMaps:
+    def maps(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """Two runs that look at the same places but for noise, and one that looks elsewhere."""
+        here, elsewhere = np.random.default_rng(0).random((2, 30, 8, 8))
+        noisy = TestCompareToNoise.noisy
+        maps = {"batch": here, "group": noisy(here, 1), "layer": elsewhere}
+        again = {"batch": noisy(here, 2), "group": noisy(here, 3), "layer": noisy(elsewhere, 4)}
+        return maps, again
+
+    @pytest.mark.parametrize("measure", ["spearman", "overlap"])
+    def test_every_ordered_pair_and_the_floor_on_the_diagonal(self, measure):
+        maps, again = self.maps()
+        table = compare_all_maps(maps, again, measure).set_index(["run_a", "run_b"])
+        assert len(table) == 9
+        for a, b in product(maps, repeat=2):
+            wanted = heatmap_agreement(maps[a], again[a] if a == b else maps[b])[measure].mean()
+            assert table.loc[(a, b), "agreement"] == pytest.approx(wanted)
+        assert [pair for pair in table.index if table.loc[pair, "differs"]] == [
+            ("batch", "layer"),
+            ("group", "layer"),
+            ("layer", "batch"),
+            ("layer", "group"),
+        ]
+
+    def test_the_verdict_in_words(self):
+        table = compare_all_maps(*self.maps())
+        said = "Against batch: layer looks elsewhere; group does not differ from it beyond noise."
+        assert maps_verdict(table, "batch") == said
+        assert maps_verdict(table, "layer") == "Against layer: batch and group look elsewhere."
+        assert maps_verdict(table[table["run_a"] == table["run_b"]], "batch").startswith("Only one run")
