@@ -23,6 +23,7 @@ from explorer.failures import (
     images_table,
     set_label,
 )
+from explorer.heatmaps import METHODS
 from explorer.metrics import confusion
 from explorer.pages.gallery import Tile, show_gallery
 from explorer.pages.heatmap_settings import HeatmapSettings, choose_heatmap_settings
@@ -330,51 +331,64 @@ def show_norms(
     chosen: Selection, answers: Answers, run: Run, image: "Tensor", position: int, settings: HeatmapSettings
 ) -> None:
     """A row of tiles per question: predicted class, true class, and what speaks for one rather than the other."""
-    shared = st.toggle(
+    true = run.card.classes[int(answers.labels[position])]
+    titles = {
+        "predicted": "**Why this answer?** What speaks for the class that each norm predicts.",
+        "true": f"**Where is {true}?** What speaks for the true class.",
+        "contrast": "**What tipped the scales?** What speaks for the predicted rather than the true class.",
+    }
+    own_engine = settings.method == "gradcam"
+    shared = own_engine and st.toggle(
         "One scale for all norms",
         key="shared_scale",
         help="Off: each map is stretched to its own maximum, which hides that one may be far weaker than another.",
     )
     explained = {name: explain_test_image(chosen.run(name), position, settings.stage) for name in answers.runs}
-    true = run.card.classes[int(answers.labels[position])]
-    sides = {
-        "predicted": "**Why this answer?** What speaks for the class that each norm predicts.",
-        "true": f"**Where is {true}?** What speaks for the true class.",
-        "contrast": "**What tipped the scales?** What speaks for the predicted rather than the true class.",
-    }
-    for side, title in sides.items():
-        if found := {name: one[side] for name, one in explained.items() if side in one}:
-            st.markdown(title)
+    for side, title in titles.items():
+        found = {name: one[side] for name, one in explained.items() if side in one}
+        if not found or (side == "contrast" and not own_engine):
+            continue
+        st.markdown(title)
+        if own_engine:
             heats = scaled(list(found.values()), "shared" if shared else "own")
-            show_gallery(
-                [explained_tile(name, one, run.card.classes, true) for name, one in found.items()],
-                pictures.png_bytes(
-                    pictures.contact_sheet([pictures.overlay(image, m, settings.opacity) for m in heats], len(heats))
-                ),
-                columns=len(heats),
-                key=f"explained-{side}",
-                tile_size=128,
-                pixelated=run.card.input.height <= 48,
-                label=title.replace("*", ""),
-            )
+        else:
+            heats = [
+                heatmap_by_library(chosen.run(name), position, one.target, settings) for name, one in found.items()
+            ]
+        overlays = [pictures.overlay(image, heat, settings.opacity) for heat in heats]
+        show_gallery(
+            [explained_tile(name, one, run.card.classes, true, own_engine) for name, one in found.items()],
+            pictures.png_bytes(pictures.contact_sheet(overlays, len(overlays))),
+            columns=len(overlays),
+            key=f"explained-{side}",
+            tile_size=128,
+            pixelated=run.card.input.height <= 48,
+            label=title.replace("*", ""),
+        )
     stage = next(iter(explained.values()))["predicted"].stage
     scale = "one scale for all norms" if shared else "each map on its own scale"
+    peak = " Peak: the map's raw maximum." if own_engine else " The contrast of two classes is Grad-CAM's alone."
     st.caption(
-        f"Grad-CAM at the stage {stage}, {scale}. Tick: that norm is right. Bright: evidence. "
-        "Peak: the map's raw maximum."
+        f"{METHODS[settings.method].title} at the stage {stage}, {scale}. Tick: that norm is right. Bright: "
+        f"evidence.{peak}"
     )
 
 
-def explained_tile(name: str, one: Explained, classes: tuple[str, ...], true: str) -> Tile:
-    """The caption of one norm's map."""
+def heatmap_by_library(run: Run, position: int, target: int, settings: HeatmapSettings) -> "Tensor":
+    """The heatmap (H, W) of one test image by the chosen method."""
+    return heatmaps(run, [position], [target], settings.method, settings.stage)[0]
+
+
+def explained_tile(name: str, one: Explained, classes: tuple[str, ...], true: str, with_note: bool) -> Tile:
+    """The caption of one norm's map; the note says how strong Grad-CAM's raw map is, or why it is blank."""
     answer = f"{classes[one.target]} {one.probabilities[one.target]:.0%}"
-    note = one.blank or f"peak {one.raw_maximum:.2g}"
+    notes = (one.blank or f"peak {one.raw_maximum:.2g}",) if with_note else ()
     return Tile(
         id=name,
         title=name,
-        lines=(answer, note),
+        lines=(answer, *notes),
         tone="right" if classes[one.predicted] == true else "wrong",
-        description=f"{name}, stage {one.stage}: {answer}. {note}",
+        description=". ".join((f"{name}, stage {one.stage}: {answer}", *notes)),
     )
 
 

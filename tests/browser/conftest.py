@@ -2,7 +2,9 @@
 
 import os
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
+from shutil import copytree
 from urllib.parse import urlsplit
 
 import pytest
@@ -17,6 +19,9 @@ from benchmarks.browser import (
     launch_server,
     wait_until_settled,
 )
+from explorer.architectures import build_model
+from explorer.runs import Choice, Run, list_runs, write_run
+from tests.browser.driving import App
 
 # Streamlit's page first asks for these below the path of a deep link, then below the root: the first answer is 404.
 HARMLESS_404 = ("/_stcore/health", "/_stcore/host-config")
@@ -51,9 +56,25 @@ def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartServ
 
 
 @pytest.fixture(scope="module")
-def app_server(start_server: StartServer) -> Server:
-    """A server of the real app on the committed runs, or on those that NORMSCOPE_CHECKPOINTS names."""
-    return start_server(ROOT / "app.py")
+def app(start_server, coloured, tmp_path_factory: pytest.TempPathFactory) -> App:
+    """The app on the coloured runs, one of another architecture, and one on a copy of their images named shapes."""
+    root = tmp_path_factory.mktemp("app")
+    checkpoints = copytree(coloured.checkpoints, root / "checkpoints")
+    images = copytree(coloured.images, coloured.images.with_name("shapes"))
+    original = list_runs(checkpoints)[0][0]
+    write_like(original, checkpoints, dataset=replace(original.card.dataset, name=f"folder:{images}"))
+    write_like(original, checkpoints, architecture=Choice("resnet14", original.card.architecture.arguments))
+    environment = {"NORMSCOPE_CHECKPOINTS": str(checkpoints), "NORMSCOPE_CACHE": str(coloured.cache)}
+    return App(start_server(ROOT / "app.py", environment).url)
+
+
+def write_like(run: Run, root: Path, **changes: object) -> None:
+    """Writes a run like another, with changes in its card and with weights that nobody trained."""
+    card = replace(run.card, **changes)
+    classes, arguments = len(card.classes), card.architecture.arguments
+    model = build_model(card.architecture.name, card.norm.name, classes=classes, architecture_arguments=arguments)
+    stored = {split: run.predictions(split) for split in ("val", "test")}
+    write_run(root, card, model.state_dict(), run.history(), stored)
 
 
 @pytest.fixture(scope="module")

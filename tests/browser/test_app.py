@@ -1,117 +1,25 @@
 """The app in a real browser: open every page, click a failure, upload an image, follow a link."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
 from pathlib import Path
-from shutil import copytree
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
-from playwright.sync_api import TimeoutError as PlaywrightTimeout
+from playwright.sync_api import Page, expect
 
-from explorer.architectures import build_model
-from explorer.runs import Choice, Run, list_runs, write_run
-
-ROOT = Path(__file__).parents[2]
-PATHS = ("", "failures", "classes", "your-image", "training", "capacity", "learn")
-PATIENCE = 120_000  # milliseconds; the first view of a page imports and computes, beside whatever else runs
-WIDTHS = "images => images.map(image => image.naturalWidth)"
-
-PAINTED = """canvases => canvases.every(canvas => {
-    const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
-    return canvas.width > 1 && new Set(pixels).size > 20;
-})"""
-
-Settled = Callable[..., None]
-
-
-@dataclass(frozen=True)
-class App:
-    """A server of the app with runs on two data sets, colours and shapes, by two architectures."""
-
-    url: str
-
-    def at(self, path: str = "", **query: str) -> str:
-        """The address of a page, on the three runs of resnet8 on colours unless the query says otherwise."""
-        return f"{self.url}/{path}?{urlencode({'dataset': 'colours', 'architecture': 'resnet8'} | query)}"
-
-
-@pytest.fixture(scope="module")
-def app(start_server, coloured, tmp_path_factory: pytest.TempPathFactory) -> App:
-    """The app on the coloured runs, one of another architecture, and one on a copy of their images named shapes."""
-    root = tmp_path_factory.mktemp("app")
-    checkpoints = copytree(coloured.checkpoints, root / "checkpoints")
-    images = copytree(coloured.images, coloured.images.with_name("shapes"))
-    original = list_runs(checkpoints)[0][0]
-    write_like(original, checkpoints, dataset=replace(original.card.dataset, name=f"folder:{images}"))
-    write_like(original, checkpoints, architecture=Choice("resnet14", original.card.architecture.arguments))
-    environment = {"NORMSCOPE_CHECKPOINTS": str(checkpoints), "NORMSCOPE_CACHE": str(coloured.cache)}
-    return App(start_server(ROOT / "app.py", environment).url)
-
-
-def write_like(run: Run, root: Path, **changes: object) -> None:
-    """Writes a run like another, with changes in its card and with weights that nobody trained."""
-    card = replace(run.card, **changes)
-    classes, arguments = len(card.classes), card.architecture.arguments
-    model = build_model(card.architecture.name, card.norm.name, classes=classes, architecture_arguments=arguments)
-    stored = {split: run.predictions(split) for split in ("val", "test")}
-    write_run(root, card, model.state_dict(), run.history(), stored)
-
-
-def tiles(page: Page) -> Locator:
-    """The tiles of the grid of failures."""
-    return page.get_by_role("group", name="Test images").get_by_role("button")
-
-
-def descriptions(page: Page) -> list[str]:
-    return tiles(page).evaluate_all("all => all.map(tile => tile.getAttribute('aria-label'))")
-
-
-def query(page: Page) -> dict[str, str]:
-    """The query of the page's address."""
-    return {key: values[0] for key, values in parse_qs(urlsplit(page.url).query).items()}
-
-
-def expect_query(page: Page, **wanted: str | None) -> None:
-    """Waits until the address has these values; None stands for a key that is not there, as for a default."""
-    for key, value in wanted.items():
-        has = "([key, value]) => new URLSearchParams(location.search).get(key) === value"
-        page.wait_for_function(has, arg=[key, value])
-
-
-def choose(page: Page, label: str, option: str) -> None:
-    """Picks an option of the selectbox with that label; a run that ends just then closes its list: then again."""
-    box = page.get_by_test_id("stSelectbox").filter(has_text=label).get_by_role("combobox")
-    wanted = page.get_by_role("option", name=option, exact=True)
-    for _ in range(10):
-        box.click()
-        try:
-            wanted.click(timeout=6_000)
-            return
-        except PlaywrightTimeout:
-            page.keyboard.press("Escape")
-    raise AssertionError(f"the list of {label!r} never offered {option!r}")
-
-
-def expect_pictures(images: Locator, count: int) -> None:
-    """Waits until there are `count` pictures and each has arrived."""
-    expect(images).to_have_count(count, timeout=PATIENCE)
-    for image in images.all():
-        expect(image).to_have_js_property("complete", True)
-    assert all(width > 0 for width in images.evaluate_all(WIDTHS))
-
-
-def expect_explained(page: Page, image: str, norms: int) -> Locator:
-    """The dialog, once it shows an image and the heatmaps of every norm for the predicted and for the true class."""
-    dialog = page.get_by_role("dialog")
-    expect_pictures(dialog.get_by_role("img"), 1)
-    expect(dialog).to_contain_text(image)
-    for question in ("Why this answer?", "Where is"):
-        maps = dialog.get_by_role("group", name=question).locator("canvas")
-        expect(maps).to_have_count(norms, timeout=PATIENCE)
-        page.wait_for_function(PAINTED, arg=[map.element_handle() for map in maps.all()])
-    return dialog
+from tests.browser.driving import (
+    PATHS,
+    PATIENCE,
+    ROOT,
+    App,
+    Settled,
+    choose,
+    descriptions,
+    expect_explained,
+    expect_pictures,
+    expect_query,
+    query,
+    tiles,
+)
 
 
 def open_every_page(page: Page, url: str, settled: Settled) -> None:
