@@ -67,11 +67,15 @@ class Selection:
 
 @st.cache_resource(show_spinner=False)
 def warm_up() -> None:
-    """Once for all sessions: in the background, imports what every page but the first needs."""
+    """Once for all sessions: in the background, imports what the first page does not need and others do."""
 
     def import_the_rest() -> None:
-        for module in ("explorer.datasets", "explorer.explain", "explorer.capacity", "explorer.bundle"):
+        for module in ("explorer.datasets", "explorer.explain", "explorer.bundle"):
             import_module(module)
+        from explorer.capacity import architecture_costs
+
+        # Torch imports a second's worth of modules with the first shapes that have no numbers.
+        architecture_costs({"simplecnn": {}}, "none", {}, classes=2, input_size=(32, 32))
         gc.freeze()  # Streamlit collects garbage after every run: 0.2 s of searching the modules of torch
         atexit.register(gc.unfreeze)
 
