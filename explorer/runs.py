@@ -87,7 +87,7 @@ class InputSpec:
                 f"wanted uint8 images (N, 3, {self.height}, {self.width}); got {images.dtype} {tuple(images.shape)}"
             )
         mean, std = (torch.tensor(v, device=images.device).view(3, 1, 1) * 255 for v in (self.mean, self.std))
-        return (images.float() - mean) / std
+        return images.float().sub_(mean).div_(std)
 
 
 @dataclass(frozen=True)

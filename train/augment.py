@@ -70,18 +70,19 @@ def _coin(images: Tensor, generator: Generator) -> Tensor:
 
 
 def _shifted(images: Tensor, share: int, generator: Generator) -> Tensor:
-    """Each image moved by up to 1/share of its sides."""
+    """Each image moved by up to 1/share of its sides: windows into the images with mirrored borders."""
     n, _, height, width = images.shape
-    rows = _moved(height, height // share, n, images.device, generator)  # (N, H)
-    columns = _moved(width, width // share, n, images.device, generator)  # (N, W)
-    image = torch.arange(n, device=images.device).view(n, 1, 1)
-    return images.permute(0, 2, 3, 1)[image, rows.unsqueeze(2), columns.unsqueeze(1)].permute(0, 3, 1, 2)
+    reaches = height // share, width // share
+    rows, columns = (torch.randint(0, 2 * reach + 1, (n,), generator=generator) for reach in reaches)
+    for axis, reach in zip((2, 3), reaches, strict=True):
+        images = images.index_select(axis, _mirrored(images.shape[axis], reach).to(images.device))
+    windows = images.unfold(2, height, 1).unfold(3, width, 1)  # (N, 3, 2 reach + 1, 2 reach + 1, H, W)
+    return windows[torch.arange(n), :, rows, columns]
 
 
-def _moved(side: int, reach: int, n: int, device: torch.device, generator: Generator) -> Tensor:
-    """Which row each row of N images moved by up to `reach` comes from, (N, side); beyond the border it counts back."""
-    offsets = torch.randint(-reach, reach + 1, (n, 1), generator=generator).to(device)
-    source = (torch.arange(side, device=device) + offsets).abs()
+def _mirrored(side: int, reach: int) -> Tensor:
+    """Which row each row comes from once `reach` mirrored ones are added on either side, (side + 2 reach,)."""
+    source = torch.arange(-reach, side + reach).abs()
     return torch.where(source < side, source, 2 * (side - 1) - source)
 
 
