@@ -6,7 +6,7 @@ from pathlib import Path
 import streamlit as st
 
 from explorer.pages.copy_link import show_copy_link
-from explorer.runs import Run
+from explorer.runs import DamagedRun, Run
 from explorer.session import ALL, CHECKPOINTS, CHOICES, runs_and_problems, warm_up
 
 PAGES = Path(__file__).parent / "explorer" / "pages"
@@ -91,5 +91,8 @@ page = st.navigation(
 select_runs()
 with st.sidebar:
     show_copy_link()
-page.run()
+try:
+    page.run()
+except DamagedRun as error:
+    st.error(f"A run cannot be shown. {error}", icon=":material/folder_off:")
 warm_up()

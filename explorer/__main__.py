@@ -90,7 +90,7 @@ def write_heatmaps(options: argparse.Namespace) -> int:
     try:
         runs = [open_run(path) for path in options.runs]
         target = class_index(options.target, runs)
-        models = [load_model(run) for run in runs]
+        models = [run.load_model() for run in runs]
         asked = list(zip(runs, models, strict=True))
         subjects = [answer_image(path, asked, target, options.stage) for path in options.images]
         created = datetime.now(UTC).isoformat(timespec="seconds")
@@ -125,19 +125,6 @@ def open_run(path: Path) -> Run:
         return read_run(path)
     except DamagedRun as error:
         raise DamagedRun(f"{path}: {error}") from error
-
-
-def load_model(run: Run) -> "StagedModel":
-    """The model of a run. Raises DamagedRun that names the folder."""
-    from safetensors import SafetensorError
-
-    try:
-        return run.load_model()
-    except (SafetensorError, RuntimeError, ValueError) as error:  # RuntimeError: PyTorch's, for tensors that do not fit
-        reason = str(error).partition("\n")[0].rstrip(": ")  # PyTorch goes on with a line for every tensor
-        raise DamagedRun(
-            f"{run.path}: weights.safetensors does not fit card.json ({reason}); train it again"
-        ) from error
 
 
 def class_index(name: str | None, runs: Sequence[Run]) -> int | None:

@@ -203,15 +203,25 @@ class Run:
         return Predictions(tuple(rows["image_id"]), rows["label"].to_numpy(), rows[columns].to_numpy(dtype=np.float32))
 
     def load_model(self) -> "StagedModel":
-        """The trained model in eval mode, in float32, its parameters without gradients."""
+        """The trained model in eval mode, in float32, its parameters without gradients.
+
+        Raises DamagedRun when the weights are not those of the model that the card describes.
+        """
+        from safetensors import SafetensorError
         from safetensors.torch import load_file
 
-        model = build_model_of(self.card)
-        weights = load_file(self.path / "weights.safetensors")
-        wanted = model.state_dict()
-        model.load_state_dict(
-            {key: value.to(wanted[key].dtype) if key in wanted else value for key, value in weights.items()}
-        )
+        try:
+            model = build_model_of(self.card)
+            weights = load_file(self.path / "weights.safetensors")
+            wanted = model.state_dict()
+            model.load_state_dict(
+                {key: value.to(wanted[key].dtype) if key in wanted else value for key, value in weights.items()}
+            )
+        except (SafetensorError, RuntimeError, ValueError, OSError) as error:  # RuntimeError: tensors that do not fit
+            reason = str(error).partition("\n")[0].rstrip(": ")  # PyTorch goes on with a line for every tensor
+            raise DamagedRun(
+                f"{self.path}: weights.safetensors does not fit card.json ({reason}); train the run again"
+            ) from error
         return model.eval().requires_grad_(False)
 
 

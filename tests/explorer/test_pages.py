@@ -15,6 +15,7 @@ import pyarrow as pa
 import pytest
 import torch
 from PIL import Image
+from safetensors.numpy import save_file
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Dataframe
 
@@ -547,3 +548,16 @@ def test_on_other_images_the_shown_predictions_are_made_anew(
     assert shown == {image for image, wrong in zip(found.ids, found.wrong, strict=True) if wrong}
     assert shown != set(misclassified(run)["image_id"])
     assert f"{found.wrong.sum()} of {len(found.ids)}" in words(app)
+
+
+# Weights that are not those of the run's model
+
+
+def test_weights_that_do_not_fit_are_a_line_and_no_crash(open_app: OpenApp, coloured, tmp_path: Path):
+    root = copytree(coloured.checkpoints, tmp_path / "checkpoints")
+    bad = next(run for run in list_runs(root)[0] if run.card.norm.name == "none")
+    save_file({"head.weight": np.zeros(2, np.float32)}, bad.path / "weights.safetensors")
+    app = open_app("your_image", root)
+    (line,) = app.error
+    assert f"{bad.path.name}: weights.safetensors does not fit card.json" in line.value
+    assert "train the run again" in line.value

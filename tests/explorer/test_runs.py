@@ -203,6 +203,12 @@ class TestWriting:
         pd.read_parquet(path).sample(frac=1, random_state=0).to_parquet(path, index=False)
         assert run.predictions().ids == tuple(f"test/{n}" for n in range(12))
 
+    def test_weights_of_another_model_are_named(self, tmp_path: Path) -> None:
+        run = write(tmp_path)
+        save_file({"head.weight": torch.zeros(2)}, run.path / "weights.safetensors")
+        with pytest.raises(DamagedRun, match=r"weights\.safetensors does not fit card\.json .*; train the run again"):
+            read_run(run.path).load_model()
+
     def test_half_precision_weights_are_read_as_float32(self, tmp_path: Path) -> None:
         run = write(tmp_path)
         path = run.path / "weights.safetensors"
