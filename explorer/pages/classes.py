@@ -12,7 +12,7 @@ from explorer import images as pictures
 from explorer.failures import Answers
 from explorer.metrics import recall
 from explorer.pages.gallery import Tile, show_gallery
-from explorer.pages.heatmap_settings import choose_heatmap_settings
+from explorer.pages.heatmap_settings import choose_heatmap_settings, say_how, show_legend
 from explorer.runs import Run
 from explorer.session import answers_of, images_of, mean_heatmap, raw_maps, selection, sheet
 
@@ -178,8 +178,9 @@ split = images_of(runs[0])
 if split is not None:
     st.caption(
         f"Images whose true class is **{name}**: the {PER_NORM} most confident right and wrong answers of each norm. "
-        "Bright is where the norm saw evidence. Click one to see it large, through every norm."
+        f"{say_how(settings, runs[0])} Click one to see it large, through every norm."
     )
+    show_legend()
     label = classes.index(name)
     for row, run in enumerate(runs):
         show_norm(run, split, row, label, label if explained == TRUE else None)

@@ -23,10 +23,9 @@ from explorer.failures import (
     images_table,
     set_label,
 )
-from explorer.heatmaps import METHODS
 from explorer.metrics import confusion
 from explorer.pages.gallery import Tile, show_gallery
-from explorer.pages.heatmap_settings import HeatmapSettings, choose_heatmap_settings
+from explorer.pages.heatmap_settings import HeatmapSettings, choose_heatmap_settings, say_how, show_legend
 from explorer.runs import Run
 from explorer.session import Selection, answers_of, explain_test_image, heatmaps, images_of, selection, sheet
 
@@ -90,7 +89,7 @@ def select_filters(answers: Answers, run: int, classes: tuple[str, ...]) -> tupl
         icon=":material/filter_alt_off:",
         width="stretch",
     )
-    among = select_norms(answers.runs, failed_by == THIS)
+    among = select_norms(answers.runs, failed_by == THIS) if several else ()
     question = Question(
         run,
         failed_by,
@@ -140,7 +139,7 @@ def show_confusion(answers: Answers, question: Question, classes: tuple[str, ...
         key=key,
         on_select=lambda: take_cell(key),
         selection_mode="cell",
-        alt="Images by true and predicted class; the selectors above do the same by keyboard",
+        alt="Images by true and predicted class; the selectors below do the same by keyboard",
     )
 
 
@@ -172,7 +171,7 @@ def show_maps(answers: Answers, question: Question, classes: tuple[str, ...]) ->
     with left:
         others = [run for run in answers.runs if run != answers.runs[question.run]]
         title, selector = st.columns([3, 2], vertical_alignment="center")
-        title.markdown("**Which classes are confused?** Click a cell.")
+        title.markdown("**Confused classes.** Click a cell.")
         other = selector.selectbox(
             "Minus",
             ["nothing", *others],
@@ -365,13 +364,10 @@ def show_norms(
             pixelated=run.card.input.height <= 48,
             label=title.replace("*", ""),
         )
-    stage = next(iter(explained.values()))["predicted"].stage
+    show_legend()
     scale = "one scale for all norms" if shared else "each map on its own scale"
-    peak = " Peak: the map's raw maximum." if own_engine else " The contrast of two classes is Grad-CAM's alone."
-    st.caption(
-        f"{METHODS[settings.method].title} at the stage {stage}, {scale}. Tick: that norm is right. Bright: "
-        f"evidence.{peak}"
-    )
+    peak = "Peak: the map's raw maximum." if own_engine else "The contrast of two classes is Grad-CAM's alone."
+    st.caption(f"{say_how(settings, run, scale)} Tick: that norm is right. {peak}")
 
 
 def heatmap_by_library(run: Run, position: int, target: int, settings: HeatmapSettings) -> "Tensor":
@@ -416,6 +412,9 @@ def show_found(chosen: Selection, answers: Answers, row: int, positions: np.ndar
         pages = -(-len(positions) // PER_PAGE)
         number = st.pagination(pages, key="page", bind="query-params") if pages > 1 else 1
         shown = positions[(number - 1) * PER_PAGE : number * PER_PAGE]
+        if with_heatmaps:
+            show_legend()
+            st.caption(f"Where {label} saw the class it predicts: {say_how(settings, run)}")
         clicked = show_grid(run, split, answers, row, shown, settings if with_heatmaps else None)
         show_downloads(run, split, answers, row, positions, settings)
         if clicked:

@@ -1,9 +1,11 @@
-"""How heatmaps are made and shown: one popover that several pages draw, its choices kept in the URL."""
+"""How heatmaps are made and shown: one popover and one legend that several pages draw."""
 
+from base64 import b64encode
 from dataclasses import dataclass
 
 import streamlit as st
 
+from explorer import images as pictures
 from explorer.heatmaps import METHODS
 from explorer.runs import Run
 from explorer.session import model
@@ -46,3 +48,20 @@ def choose_heatmap_settings(run: Run) -> HeatmapSettings:
         )
         opacity = st.slider("Opacity", 10, 100, 50, 10, format="%d %%", key="opacity", bind="query-params")
     return HeatmapSettings(method or "gradcam", None if stage in (None, DEFAULT) else stage, opacity / 100)
+
+
+def say_how(settings: HeatmapSettings, run: Run, scale: str = "each map on its own scale") -> str:
+    """What a page's heatmaps are: method, stage and scale."""
+    return f"{METHODS[settings.method].title} at the stage {settings.stage or model(run).cam_stage}, {scale}."
+
+
+def show_legend() -> None:
+    """The colours of the maps from no to most evidence."""
+    strip = b64encode(pictures.png_bytes(pictures.colour_map()[None].repeat(12, axis=0))).decode()
+    st.html(
+        '<div style="display:flex;align-items:center;gap:.6rem;font-size:.875rem;white-space:nowrap">'
+        f'<span>no evidence</span><img src="data:image/png;base64,{strip}" '
+        'style="width:256px;min-width:3rem;height:12px;border-radius:3px" '
+        'alt="Colours of the maps, from black for no evidence over purple and orange to yellow for most evidence">'
+        "<span>most evidence</span></div>"
+    )

@@ -1,7 +1,6 @@
 """Images of your own, every norm: what each predicts and where each looks."""
 
 import re
-from base64 import b64encode
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from explorer import images as pictures
 from explorer.bundle import Answer, Subject, bundle_files, zip_bytes
 from explorer.explain import SCALES, Explained, scaled
 from explorer.marks import MARKS
+from explorer.pages.heatmap_settings import show_legend
 from explorer.runs import Run
 from explorer.session import dataset, explain, images_of, read_upload, selection
 
@@ -129,19 +129,6 @@ def choose_view() -> tuple[int | None, str, float]:
     return None if target == PREDICTED else classes.index(target), scale or SCALES[0], opacity / 100
 
 
-def show_legend(scale: str) -> None:
-    """The colours of the maps from no to most evidence, and what the scale means."""
-    strip = b64encode(pictures.png_bytes(pictures.colour_map()[None].repeat(12, axis=0))).decode()
-    st.html(
-        '<div style="display:flex;align-items:center;gap:.6rem;font-size:.875rem;white-space:nowrap">'
-        f'<span>no evidence</span><img src="data:image/png;base64,{strip}" '
-        'style="width:256px;min-width:3rem;height:12px;border-radius:3px" '
-        'alt="Colours of the maps, from black for no evidence over purple and orange to yellow for most evidence">'
-        "<span>most evidence</span></div>"
-    )
-    st.caption(SCALE_WORDS[scale])
-
-
 def show_image(shown: Shown, found: list[Explained], scale: str, opacity: float) -> None:
     """One image's block: name, agreement, a picture per run, probabilities."""
     with st.container(border=True):
@@ -240,7 +227,8 @@ if not images:
 else:
     left, right = st.columns([4, 1], vertical_alignment="center")
     with left:
-        show_legend(scale)
+        show_legend()
+        st.caption(SCALE_WORDS[scale])
     answers = [
         [explain(run, image, shown.sha256, target) for run, image in zip(chosen.runs, shown.images, strict=True)]
         for shown in images
