@@ -41,7 +41,8 @@ def accuracy_chart(table: pd.DataFrame) -> Chart:
         ],
     )
     scale = alt.Scale(zero=False, padding=12, nice=True)
-    axis = alt.Axis(format=".0%", title="test accuracy", grid=True, tickCount=8)
+    narrow = max(table["high"]) - min(table["low"]) < 0.08  # ticks come closer than a point
+    axis = alt.Axis(format=".1%" if narrow else ".0%", title="test accuracy", grid=True, tickCount=8)
     lines = base.mark_rule(strokeWidth=3, opacity=0.55).encode(x=alt.X("low:Q", scale=scale, axis=axis), x2="high:Q")
     dots = base.mark_point(size=130, filled=True, opacity=1).encode(x=alt.X("accuracy:Q", scale=scale))
     text = base.mark_text(dy=-13, fontWeight="bold").encode(x="accuracy:Q", text=alt.Text("accuracy:Q", format=".1%"))
@@ -348,7 +349,7 @@ def _confusion_specification(classes: tuple[str, ...], selection: str, signed: b
         strokeWidth=alt.value(3),
     )
     dark = f"datum.kind == 'wrong' && abs(datum.count) > {0.65 * reach}"
-    text = base.mark_text(fontSize=13).encode(
+    text = base.mark_text(fontSize=13 if len(classes) <= 7 else 10).encode(
         text=alt.Text("count:Q", format="+d" if signed else "d"),
         color=alt.when(dark)
         .then(alt.value("white"))

@@ -158,10 +158,11 @@ def show_overlap(answers: Answers, question: Question) -> None:
         selection_mode="set",
         alt="Images by which norms fail on them; the selectors Failed by and These norms do the same by keyboard",
     )
-    nobody, rest = int((~answers.wrong).all(0).sum()), sum(shown["observed"].tolist()[MOST_SETS:])
+    nobody, rest = int((~answers.wrong).all(0).sum()), shown["observed"].tolist()[MOST_SETS:]
+    smaller = f" {sum(rest):,} are in {len(rest)} smaller sets;" if rest else ""
     st.caption(
-        f"Nobody fails on {nobody:,}; {rest:,} in {max(0, len(shown) - MOST_SETS)} smaller sets; together "
-        f"{len(answers.labels):,} test images. Orange tick: as many as there would be if norms failed independently."
+        f"Nobody fails on {nobody:,};{smaller} together {len(answers.labels):,} test images. Orange tick: as many as "
+        "there would be if norms failed independently."
     )
 
 

@@ -42,7 +42,7 @@ def column_config() -> dict:
 
 
 def show_table(table: pd.DataFrame, key: str, leading: tuple[str, ...]) -> None:
-    """A sortable table of runs with the best values shaded, for one split or all, and its download."""
+    """A sortable table of runs for one split or all, the best of each data set and architecture shaded, to download."""
     left, right = st.columns([3, 1], vertical_alignment="bottom")
     name = left.segmented_control(
         "Images", list(SPLITS), default="Test", required=True, key=f"{key}_split", bind="query-params"
@@ -51,12 +51,17 @@ def show_table(table: pd.DataFrame, key: str, leading: tuple[str, ...]) -> None:
     right.download_button(
         "Download CSV", table.to_csv(index=False), f"{key}.csv", "text/csv", icon=":material/download:", width="stretch"
     )
-    style = table.style
-    for column in shown:
-        best = getattr(table[column], BEST[column.partition("_")[2]])()
-        style = style.map(lambda value, best=best: SHADED if value == best else "", subset=[column])
+    best = {column: is_best(table, column) for column in shown}
+    style = table.style.apply(lambda values: np.where(best[values.name], SHADED, ""), subset=shown)
     order = [*leading, *shown, "parameters", "macs", "seconds"]
     st.dataframe(style, column_config=column_config(), column_order=order, hide_index=True, key=key)
+
+
+def is_best(table: pd.DataFrame, column: str) -> pd.Series:
+    """Whether a run is the best, in a column, of the several on its data set by its architecture."""
+    rivals = table.groupby(["dataset", "architecture"])[column]
+    best = rivals.transform(BEST[column.partition("_")[2]])
+    return (table[column] == best) & (rivals.transform("size") > 1)
 
 
 SHADED = "font-weight: 700; background-color: #2e8b5733"
