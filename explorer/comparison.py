@@ -508,15 +508,13 @@ def compare_all_maps(
 def maps_verdict(table: pd.DataFrame, reference: str) -> str:
     """What the rows of `compare_all_maps` say of the reference, in plain words."""
     others = table[(table["run_a"] == reference) & (table["run_b"] != reference)]
-    groups = others.groupby("differs")["run_b"].agg(list)
-    clauses = [
-        f"{_listed(groups[differs])} {words[len(groups[differs]) > 1]}"
-        for differs, words in (
-            (True, ("looks elsewhere", "look elsewhere")),
-            (False, ("does not differ from it beyond noise", "do not differ from it beyond noise")),
-        )
-        if differs in groups
-    ]
+    clauses = []
+    for differs, one, several in (
+        (True, "looks elsewhere", "look elsewhere"),
+        (False, "does not differ from it beyond noise", "do not differ from it beyond noise"),
+    ):
+        if runs := others.loc[others["differs"] == differs, "run_b"].tolist():
+            clauses.append(f"{_listed(runs)} {one if len(runs) == 1 else several}")
     return f"Against {reference}: {'; '.join(clauses)}." if clauses else "Only one run is chosen: choose another."
 
 

@@ -57,11 +57,11 @@ def show_table(table: pd.DataFrame, key: str, leading: tuple[str, ...]) -> None:
     st.dataframe(style, column_config=column_config(), column_order=order, hide_index=True, key=key)
 
 
-def is_best(table: pd.DataFrame, column: str) -> pd.Series:
-    """Whether a run is the best, in a column, of the several on its data set by its architecture."""
+def is_best(table: pd.DataFrame, column: str) -> np.ndarray:
+    """Whether each run is the best, in a column, of the several on its data set by its architecture; bool (runs,)."""
     rivals = table.groupby(["dataset", "architecture"])[column]
-    best = rivals.transform(BEST[column.partition("_")[2]])
-    return (table[column] == best) & (rivals.transform("size") > 1)
+    best, count = (np.asarray(rivals.transform(what)) for what in (BEST[column.partition("_")[2]], "size"))
+    return (table[column].to_numpy() == best) & (count > 1)
 
 
 SHADED = "font-weight: 700; background-color: #2e8b5733"
