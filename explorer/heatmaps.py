@@ -401,5 +401,6 @@ def _check_targets(targets: Tensor, images: int) -> None:
 
 def _check_classes(targets: Tensor, classes: int) -> None:
     if targets.min() < 0 or targets.max() >= classes:
-        came = f"{int(targets.min())} to {int(targets.max())}"
+        least, most = int(targets.min()), int(targets.max())
+        came = f"{least} to {most}" if least < most else str(least)
         raise ValueError(f"expected targets from 0 to {classes - 1}, got {came}; pass indices of the model's classes")

@@ -90,7 +90,7 @@ def test_explain_refuses_what_it_cannot_explain(asked):
     with pytest.raises(ValueError, match=r"unknown stage 'roof'; expected one of: \w+"):
         explain(one.model, one.inputs, stage="roof")
     for target in (-1, 3):
-        with pytest.raises(ValueError, match=f"expected a target from 0 to 2, got {target}"):
+        with pytest.raises(ValueError, match=f"expected targets from 0 to 2, got {target};"):
             explain(one.model, one.inputs, target)
 
 
