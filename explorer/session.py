@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
-from threading import Thread
+from threading import Thread, Timer
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -69,17 +69,23 @@ class Selection:
 def warm_up() -> None:
     """Once for all sessions: in the background, imports what the first page does not need and others do."""
 
-    def import_the_rest() -> None:
+    def import_torch() -> None:
         for module in ("explorer.datasets", "explorer.explain", "explorer.bundle"):
             import_module(module)
+        gc.freeze()  # Streamlit collects garbage after every run: 0.2 s of searching the modules of torch
+        atexit.register(gc.unfreeze)
+        later.start()
+
+    def import_shapes() -> None:
         from explorer.capacity import architecture_costs
 
         # Torch imports a second's worth of modules with the first shapes that have no numbers.
         architecture_costs({"simplecnn": {}}, "none", {}, classes=2, input_size=(32, 32))
-        gc.freeze()  # Streamlit collects garbage after every run: 0.2 s of searching the modules of torch
-        atexit.register(gc.unfreeze)
+        gc.freeze()
 
-    Thread(target=import_the_rest, daemon=True).start()
+    later = Timer(1.0, import_shapes)  # seconds: the page that a person opens next comes first
+    later.daemon = True
+    Thread(target=import_torch, daemon=True).start()
 
 
 def runs_and_problems() -> tuple[list[Run], list[Problem]]:
