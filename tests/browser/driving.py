@@ -78,7 +78,7 @@ def expect_pictures(images: Locator, count: int) -> None:
 def expect_explained(page: Page, image: str, norms: int) -> Locator:
     """The dialog, once it shows an image and the heatmaps of every norm for the predicted and for the true class."""
     dialog = page.get_by_role("dialog")
-    expect_pictures(dialog.get_by_role("img"), 1)
+    expect_pictures(dialog.get_by_test_id("stImage").get_by_role("img"), 1)
     expect(dialog).to_contain_text(image)
     for question in ("Why this answer?", "Where is"):
         maps = dialog.get_by_role("group", name=question).locator("canvas")
