@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import streamlit as st
+import torch
 
 from explorer import charts, comparison
 from explorer import images as pictures
@@ -23,11 +24,12 @@ from explorer.failures import (
     images_table,
     set_label,
 )
+from explorer.heatmaps import heatmaps_by
 from explorer.metrics import confusion
 from explorer.pages.gallery import Tile, show_gallery
 from explorer.pages.heatmap_settings import HeatmapSettings, choose_heatmap_settings, say_how, show_legend
 from explorer.runs import Run
-from explorer.session import Selection, answers_of, explain_test_image, heatmaps, images_of, selection, sheet
+from explorer.session import Selection, answers_of, explain_test_image, heatmaps, images_of, model, selection, sheet
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -233,14 +235,17 @@ def show_downloads(
     run: Run, split: "Split", answers: Answers, row: int, positions: np.ndarray, settings: HeatmapSettings
 ) -> None:
     """The current images as a table, and the heatmaps of the predicted class over them as a ZIP of PNGs."""
-    classes = run.card.classes
+    classes, network = run.card.classes, model(run)
 
     def table() -> str:
         return images_table(answers, row, split.ids, classes, positions.tolist()).to_csv(index=False)
 
     def overlays() -> bytes:
-        targets = answers.predicted[row, positions].tolist()
-        maps = heatmaps(run, positions.tolist(), targets, settings.method, settings.stage)
+        # Outside any run of the script, where the app's caches would complain: nothing of them is called in here.
+        inputs = run.card.input.normalise(split.images[positions])
+        maps = heatmaps_by(
+            settings.method, network, inputs, torch.from_numpy(answers.predicted[row, positions]), settings.stage
+        )
         names = [f"{i + 1:04d}-{split.ids[p].replace('/', '_')}.png" for i, p in enumerate(positions)]
         files = {
             name: pictures.png_bytes(pictures.overlay(split.images[p], m, settings.opacity))
