@@ -60,7 +60,7 @@ def app(start_server, coloured, tmp_path_factory: pytest.TempPathFactory) -> App
     """The app on the coloured runs, one of another architecture, and one on a copy of their images named shapes."""
     root = tmp_path_factory.mktemp("app")
     checkpoints = copytree(coloured.checkpoints, root / "checkpoints")
-    images = copytree(coloured.images, root / "shapes")
+    images = copytree(coloured.images, tmp_path_factory.mktemp("shapes") / "shapes")
     original = list_runs(checkpoints)[0][0]
     write_like(original, checkpoints, dataset=replace(original.card.dataset, name=f"folder:{images}"))
     write_like(original, checkpoints, architecture=Choice("resnet14", original.card.architecture.arguments))
