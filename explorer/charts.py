@@ -1,4 +1,4 @@
-"""DataFrame -> alt.Chart. One fixed colour per norm."""
+"""DataFrame -> alt.Chart, or its Vega-Lite where every click draws it anew. One fixed colour per norm."""
 
 from collections.abc import Sequence
 from copy import deepcopy
