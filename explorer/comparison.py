@@ -375,37 +375,25 @@ def margins(probabilities: np.ndarray) -> np.ndarray:
 
 def image_losses(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Float (N,): the cross entropy of each image in nats, from probabilities (N, K) and labels (N,)."""
-    return -np.log(np.maximum(_self_confidence(probabilities, labels), TINY))
+    _check_labelled(probabilities, labels)
+    return -np.log(np.maximum(probabilities[np.arange(len(labels)), labels].astype(np.float64), TINY))
 
 
-def label_errors(probabilities: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
-    """One row per image: score, suggested, flagged; says which labels are likely to be wrong.
+def label_errors(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Bool (N,): whose label is likely wrong, by cleanlab's confident learning.
 
-    Confident learning (Northcutt et al. 2021, arXiv 1911.00068, section 3.1). A class's threshold is the mean
-    probability of that class over the images labelled so. `suggested` is the likeliest class among those at or above
-    their threshold, else the label. `flagged` where that is another class than the label; as in cleanlab, an image
-    predicted as it is labelled is not flagged. `score` is the probability of the label: the lower, the more doubtful.
+    These are the images where a class other than the label, and the likeliest of all, reaches its threshold: the mean
+    probability of that class over the images labelled so (Northcutt et al. 2021, arXiv 1911.00068, section 3.1).
 
     The probabilities must come from images that the model was not trained on.
 
     Raises:
         ValueError: probabilities (N, K) and labels (N,) do not fit, or there is no image.
     """
-    score = _self_confidence(probabilities, labels)
-    values = probabilities.astype(np.float64)
-    labelled = np.eye(values.shape[1], dtype=bool)[labels]  # (N, K)
-    count = labelled.sum(0)
-    thresholds = np.where(count > 0, (values * labelled).sum(0) / np.maximum(count, 1), np.inf)
-    confident = values >= thresholds - 1e-6  # a class whose images all score the same must reach its own mean
-    likeliest = np.where(confident, values, -1).argmax(1)
-    suggested = np.where(confident.any(1), likeliest, labels)
-    flagged = (suggested != labels) & (values.argmax(1) != labels)
-    return pd.DataFrame({"score": score, "suggested": suggested, "flagged": flagged})
+    from cleanlab.filter import find_label_issues  # slow to import
 
-
-def _self_confidence(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
     _check_labelled(probabilities, labels)
-    return probabilities[np.arange(len(labels)), labels].astype(np.float64)
+    return find_label_issues(labels, probabilities, filter_by="confident_learning", n_jobs=1)
 
 
 # Agreement of heatmaps ----------------------------------------------------------------------------------------------

@@ -104,7 +104,7 @@ def _keep(answers: Answers, question: Question) -> np.ndarray:
     low, high = question.confidence
     keep = keep & (answers.confidence[run] >= low) & (answers.confidence[run] <= high)
     if question.doubtful:
-        keep = keep & comparison.label_errors(answers.probabilities[run], answers.labels)["flagged"].to_numpy()
+        keep = keep & comparison.label_errors(answers.probabilities[run], answers.labels)
     return keep
 
 
@@ -131,7 +131,7 @@ def images_table(
     """One row per chosen image, in order: what it is, what a run says of it, and what the others say."""
     predicted, margins = answers.predicted, comparison.margins(answers.probabilities[run])
     losses = comparison.image_losses(answers.probabilities[run], answers.labels)
-    doubtful = comparison.label_errors(answers.probabilities[run], answers.labels)["flagged"].to_numpy()
+    doubtful = comparison.label_errors(answers.probabilities[run], answers.labels)
     rows = [
         {
             "image": ids[int(i)],
