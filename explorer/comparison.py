@@ -496,12 +496,14 @@ def compare_all_maps(
 def maps_verdict(table: pd.DataFrame, reference: str) -> str:
     """What the rows of `compare_all_maps` say of the reference, in plain words."""
     others = table[(table["run_a"] == reference) & (table["run_b"] != reference)]
+    blank = others["agreement"].isna()
     clauses = []
-    for differs, one, several in (
-        (True, "looks elsewhere", "look elsewhere"),
-        (False, "does not differ from it beyond noise", "do not differ from it beyond noise"),
+    for found, one, several in (
+        (others["differs"], "looks elsewhere", "look elsewhere"),
+        (~others["differs"] & ~blank, "does not differ from it beyond noise", "do not differ from it beyond noise"),
+        (blank, "shares no image with it where both maps show anything", "share none where both maps show anything"),
     ):
-        if runs := others.loc[others["differs"] == differs, "run_b"].tolist():
+        if runs := others.loc[found, "run_b"].tolist():
             clauses.append(f"{_listed(runs)} {one if len(runs) == 1 else several}")
     return f"Against {reference}: {'; '.join(clauses)}." if clauses else "Only one run is chosen: choose another."
 

@@ -58,7 +58,7 @@ def show_images(run: Run, split: "Split", row: int, positions: np.ndarray, targe
         sheet(run, positions.tolist(), columns, targets.tolist(), *astuple(settings)),
         columns=columns,
         key=key,
-        tile_size=104,
+        tile_size=84,
         pixelated=run.card.input.height <= 48,
         label="Images with heatmaps",
     )

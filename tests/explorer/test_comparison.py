@@ -585,3 +585,11 @@ class TestCompareAllMaps:
         assert maps_verdict(table, "batch") == said
         assert maps_verdict(table, "layer") == "Against layer: batch and group look elsewhere."
         assert maps_verdict(table[table["run_a"] == table["run_b"]], "batch").startswith("Only one run")
+
+    def test_a_run_without_a_map_is_not_said_to_agree(self):
+        maps, again = self.maps()
+        blank = np.zeros_like(maps["batch"])
+        table = compare_all_maps(maps | {"none": blank}, again | {"none": blank})
+        assert maps_verdict(table, "batch").endswith(
+            "beyond noise; none shares no image with it where both maps show anything."
+        )
