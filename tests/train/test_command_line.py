@@ -1,6 +1,7 @@
 """`python -m train`: what it makes, and what it says to wrong names and values."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,15 @@ from explorer.norms import NORMS
 from explorer.runs import list_runs, predict
 from train.__main__ import build_parser, job_from, main, parse_pair
 from train.job import Job, complete_choice, input_spec, pick_device
-from train.recipes import RECIPES, Recipe, recipe_for
+from train.recipes import (
+    ARCHITECTURE_ARGUMENTS,
+    RECIPES,
+    SIZES,
+    Recipe,
+    architecture_arguments_for,
+    recipe_for,
+    size_for,
+)
 from train.solver import OPTIMIZERS, SCHEDULERS, check_recipe
 
 
@@ -198,6 +207,17 @@ class TestOptions:
     @pytest.mark.parametrize("recipe", RECIPES.values(), ids=str)
     def test_every_recipe_is_a_valid_one(self, recipe: Recipe) -> None:
         check_recipe(recipe)
+
+    @pytest.mark.parametrize(
+        ("find", "table"),
+        [(recipe_for, RECIPES), (size_for, SIZES), (architecture_arguments_for, ARCHITECTURE_ARGUMENTS)],
+        ids=["recipes", "sizes", "arguments"],
+    )
+    def test_every_entry_is_some_architectures(self, find: Callable, table: dict) -> None:
+        for key, entry in table.items():
+            dataset = key if isinstance(key, str) else key[0]
+            found = [find(dataset, name) for name in ARCHITECTURES]
+            assert any(one == entry for one in found), f"no architecture gets the entry {key}"
 
     def test_a_choice_spells_out_every_argument(self) -> None:
         assert complete_choice("norm", NORMS, "group", {"groups": 8}).arguments == {"groups": 8, "eps": 1e-5}
