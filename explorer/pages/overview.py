@@ -41,6 +41,7 @@ def column_config() -> dict:
     return OTHER_COLUMNS | metrics
 
 
+@st.fragment
 def show_table(table: pd.DataFrame, key: str, leading: tuple[str, ...]) -> None:
     """A sortable table of runs for one split or all, the best of each data set and architecture shaded, to download."""
     left, right = st.columns([3, 1], vertical_alignment="bottom")
@@ -67,12 +68,12 @@ def is_best(table: pd.DataFrame, column: str) -> np.ndarray:
 SHADED = "font-weight: 700; background-color: #2e8b5733"
 
 
-def verdict(wrong: np.ndarray, labels: list[str], reference: str, table: pd.DataFrame) -> str:
+def verdict(versus: pd.DataFrame, table: pd.DataFrame) -> str:
     """The comparison with the reference in a sentence, with mean and spread where norms have several seeds."""
     seeds = None
     if not table.duplicated(["norm", "seed"]).to_numpy().any():
         seeds = comparison.seed_summary(table.rename(columns={"test_accuracy": "accuracy"}))
-    return comparison.verdict(comparison.compare_to_reference(wrong, labels, reference), seeds)
+    return comparison.verdict(versus, seeds)
 
 
 def show_accuracies(table: pd.DataFrame) -> None:
@@ -87,18 +88,17 @@ def show_accuracies(table: pd.DataFrame) -> None:
     )
 
 
-def show_comparison(wrong: np.ndarray, labels: list[str], reference: str) -> None:
+def show_comparison(versus: pd.DataFrame, pairs: pd.DataFrame, labels: list[str], reference: str) -> None:
     """Differences to the reference, and every pair."""
     st.subheader("Is the difference real?")
     left, right = st.columns(2, gap="large")
     with left:
         st.markdown(f"**Difference to {reference}**, in points of test accuracy")
-        versus = comparison.compare_to_reference(wrong, labels, reference)
         st.altair_chart(charts.differences_chart(versus), alt=f"Accuracy of each run minus that of {reference}")
     with right:
         st.markdown("**Every pair**: row minus column, in points")
         st.altair_chart(
-            charts.pairs_chart(comparison.compare_all_pairs(wrong, labels), labels),
+            charts.pairs_chart(pairs, labels),
             alt="Difference in test accuracy of every pair of runs",
         )
     st.caption(
@@ -108,7 +108,7 @@ def show_comparison(wrong: np.ndarray, labels: list[str], reference: str) -> Non
     )
     with st.expander("The figures behind it"):
         st.dataframe(
-            comparison.compare_all_pairs(wrong, labels),
+            pairs,
             hide_index=True,
             column_config={
                 "run_a": "Run A",
@@ -195,15 +195,16 @@ reference = (
 )
 same_images = len({p.ids for p in found.values()}) == 1
 wrong = np.stack([p.wrong for p in found.values()]) if same_images else None
-if wrong is None:
+versus = comparison.compare_to_reference(wrong, labels, reference) if wrong is not None else None
+if versus is None:
     said.warning("These runs were tested on different images, so they cannot be compared image by image.")
 else:
-    said.markdown(f"#### {verdict(wrong, labels, reference, table)}")
+    said.markdown(f"#### {verdict(versus, table)}")
 show_table(table, "runs", ("run", "architecture"))
 st.subheader("Test accuracy")
 show_accuracies(table)
-if wrong is not None and len(labels) > 1:
-    show_comparison(wrong, labels, reference)
+if wrong is not None and versus is not None and len(labels) > 1:
+    show_comparison(versus, comparison.compare_all_pairs(wrong, labels), labels, reference)
 show_fairness(table, labels)
 show_calibration(found, norms)
 show_all_runs()

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.spatial.distance import jensenshannon
-from scipy.stats import spearmanr
+from scipy.stats import binomtest, spearmanr
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
@@ -74,6 +74,11 @@ class TestAccuracyInterval:
     def test_published_wilson_interval(self):
         # Newcombe 1998 (Statistics in Medicine 17), table I, method 3: 81 of 263 -> 0.2553 to 0.3662
         assert accuracy_interval(263 - 81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+
+    @pytest.mark.parametrize(("wrong", "count"), [(0, 7), (7, 7), (3, 8), (108, 656)])
+    def test_equals_scipy(self, wrong: int, count: int):
+        expected = binomtest(count - wrong, count).proportion_ci(0.95, method="wilson")
+        assert accuracy_interval(wrong, count) == pytest.approx((expected.low, expected.high), abs=1e-12)
 
 
 class TestMcNemar:

@@ -27,7 +27,7 @@ from explorer.norms import NORMS
 from explorer.runs import DatasetCard, Predictions, Run, list_runs, predict, write_run
 
 ROOT = Path(__file__).parents[2]
-PAGES = re.findall(r'PAGES / "(\w+)\.py"', (ROOT / "app.py").read_text())
+PAGES = re.findall(r'PAGES / "(\w+)\.py"', (ROOT / "explorer/pages/frame.py").read_text())
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 OpenApp = Callable[..., AppTest]
