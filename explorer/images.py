@@ -167,9 +167,10 @@ def contact_sheet(tiles: Sequence[Pixels], columns: int) -> Pixels:
 
 
 def png_bytes(pixels: Pixels) -> bytes:
-    """A PNG file of a uint8 array (H, W, 3), packed fast rather than small."""
+    """A PNG file of a uint8 array (H, W, 3), packed fast rather than small; one channel where all three are equal."""
+    grey = bool((pixels == pixels[..., :1]).all())
     file = io.BytesIO()
-    Image.fromarray(pixels).save(file, format="PNG", compress_level=1)
+    Image.fromarray(pixels[..., 0] if grey else pixels).save(file, format="PNG", compress_level=1)
     return file.getvalue()
 
 

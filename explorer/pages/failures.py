@@ -288,8 +288,8 @@ def show_image(
     position = split.ids.index(image)
     true = int(answers.labels[position])
     picture, facts = st.columns([1, 3], vertical_alignment="center")
-    pixels = pictures.to_pixels(split.images[position])
-    picture.image(pictures.enlarge(pixels, 384), output_format="PNG", width="stretch", alt=f"{image}, {classes[true]}")
+    pixels = pictures.enlarge(pictures.to_pixels(split.images[position]), 384)
+    picture.image(pictures.png_bytes(pixels), output_format="PNG", width="stretch", alt=f"{image}, {classes[true]}")
     with facts:
         st.markdown(f"### {classes[true]}")
         failing = [name for name, wrong in zip(answers.runs, answers.wrong[:, position], strict=True) if wrong]

@@ -296,3 +296,10 @@ def test_contact_sheet_refuses_what_it_cannot_lay():
 def test_png_bytes_lose_nothing():
     pixels = np.array(noise(5, 7))
     assert np.array_equal(np.asarray(Image.open(io.BytesIO(png_bytes(pixels)))), pixels)
+
+
+def test_a_grey_picture_is_packed_as_one_channel_and_reads_the_same():
+    pixels = np.random.default_rng(0).integers(0, 256, (9, 7, 1), np.uint8).repeat(3, axis=2)
+    picture = Image.open(io.BytesIO(png_bytes(pixels)))
+    assert picture.mode == "L"
+    assert np.array_equal(np.asarray(picture.convert("RGB")), pixels)
