@@ -49,6 +49,29 @@ def accuracy_chart(table: pd.DataFrame) -> Chart:
     return (lines + dots + text).properties(height=44 * len(table) + 60)
 
 
+def seeds_chart(table: pd.DataFrame) -> Chart:
+    """Test accuracy of every seed as a ring, one row per norm, best mean first, with the mean and ± one deviation.
+
+    Columns: `norm`, `seed`, `accuracy` (a fraction).
+    """
+    order = table.groupby("norm")["accuracy"].mean().sort_values(ascending=False).index.tolist()
+    scale = alt.Scale(zero=False, padding=12, nice=True)
+    base = alt.Chart(table).encode(
+        x=alt.X("accuracy:Q", scale=scale, axis=alt.Axis(format=".1%", title="test accuracy", tickCount=8)),
+        y=alt.Y("norm:N", sort=order, title=None, axis=alt.Axis(labelLimit=240)),
+        color=_norm_colour(),
+    )
+    spread = base.mark_errorbar(extent="stdev", thickness=3, opacity=0.55).encode(x=alt.X("accuracy:Q", title=""))
+    seeds = base.mark_point(size=90, strokeWidth=2).encode(
+        tooltip=["norm:N", "seed:O", alt.Tooltip("accuracy:Q", title="test accuracy", format=".2%")]
+    )
+    means = base.mark_tick(thickness=3, size=22).encode(
+        x="mean(accuracy):Q",
+        tooltip=["norm:N", alt.Tooltip("mean(accuracy):Q", title="mean test accuracy", format=".2%")],
+    )
+    return (spread + means + seeds).properties(height=36 * len(order) + 60)
+
+
 def curves_charts(history: pd.DataFrame, metric: str, title: str, axis: str) -> tuple[alt.Chart, alt.Chart]:
     """One metric over the training, one line per run: a chart for train and one for val with the same scale.
 

@@ -130,27 +130,22 @@ def _comparisons(wrong: np.ndarray, runs: Sequence[str], pairs: list[tuple[str, 
 # In words -----------------------------------------------------------------------------------------------------------
 
 
-def verdict(comparisons: pd.DataFrame, seeds: pd.DataFrame | None = None) -> str:
-    """What the comparisons with a reference say, in plain words: who is better, worse, or not to be told apart.
+def verdict(comparisons: pd.DataFrame) -> str:
+    """What the rows of `compare_to_reference` say, in plain words: who is better, worse, or not to be told apart.
 
     Reliable means a Holm-corrected p below 0.05.
-
-    Args:
-        comparisons: of `compare_to_reference`.
-        seeds: of `seed_summary` of accuracies; where a norm has several seeds, mean ± std is said too, and that
-            McNemar's test sees test-set noise only.
     """
-    said = [_verdict_on_runs(comparisons)]
-    if seeds is not None and (seeds["n"].to_numpy() > 1).any():
-        said.append(f"Over seeds: {', '.join(_seed_words(row) for row in seeds.to_dict('records'))}. {SEED_NOISE}")
-    return " ".join(said)
-
-
-def _verdict_on_runs(comparisons: pd.DataFrame) -> str:
     rows = comparisons.to_dict("records")
     if not rows:
         return "Only one run is chosen: choose another to compare it with."
     return _verdict_on_two(rows[0]) if len(rows) == 1 else _verdict_on_many(rows)
+
+
+def seeds_verdict(seeds: pd.DataFrame) -> str:
+    """What the rows of `seed_summary` of accuracies say, and what paired tests do not see; empty for one seed each."""
+    if not (seeds["n"].to_numpy() > 1).any():
+        return ""
+    return f"Over seeds: {', '.join(_seed_words(row) for row in seeds.to_dict('records'))}. {SEED_NOISE}"
 
 
 def _verdict_on_two(row: Mapping) -> str:

@@ -7,7 +7,7 @@ import streamlit as st
 from explorer import charts, comparison
 from explorer.metrics import Metrics
 from explorer.runs import Predictions, labels_of, runs_table
-from explorer.session import runs_and_problems, selection, stored_predictions
+from explorer.session import ALL, runs_and_problems, selection, stored_predictions
 
 SPLITS = {"Test": ("test",), "Validation": ("val",), "Train": ("train",), "All three": ("test", "val", "train")}
 WORDS = {"test": "Test", "val": "Val", "train": "Train"}
@@ -68,14 +68,6 @@ def is_best(table: pd.DataFrame, column: str) -> np.ndarray:
 SHADED = "font-weight: 700; background-color: #2e8b5733"
 
 
-def verdict(versus: pd.DataFrame, table: pd.DataFrame) -> str:
-    """The comparison with the reference in a sentence, with mean and spread where norms have several seeds."""
-    seeds = None
-    if not table.duplicated(["norm", "seed"]).to_numpy().any():
-        seeds = comparison.seed_summary(table.rename(columns={"test_accuracy": "accuracy"}))
-    return comparison.verdict(versus, seeds)
-
-
 def show_accuracies(table: pd.DataFrame) -> None:
     """Dots with intervals."""
     count = int(table["test_count"].iloc[0])
@@ -126,6 +118,52 @@ def show_comparison(versus: pd.DataFrame, pairs: pd.DataFrame, labels: list[str]
         )
 
 
+def all_seeds() -> pd.DataFrame | None:
+    """The runs of the selection with all their seeds, where some norm has several and nothing else tells runs apart."""
+    runs = selection(seed=ALL)
+    table = runs_table(runs.runs, runs.labels)
+    only_seeds_differ = not table.duplicated(["norm", "seed"]).to_numpy().any()
+    return table if only_seeds_differ and not table["norm"].is_unique else None
+
+
+@st.fragment
+def show_seeds(table: pd.DataFrame) -> None:
+    """Every seed as a dot, and mean and standard deviation of every metric."""
+    st.subheader("Would another training say the same?")
+    st.altair_chart(
+        charts.seeds_chart(table.rename(columns={"test_accuracy": "accuracy"})[["norm", "seed", "accuracy"]]),
+        alt="Test accuracy of each seed by norm, with mean and standard deviation",
+    )
+    name = st.segmented_control(
+        "Images", list(SPLITS), default="Test", required=True, key="seeds_split", bind="query-params"
+    )
+    columns = [f"{split}_{metric}" for split in SPLITS[name or "Test"] for metric in METRIC_COLUMNS]
+    found = {column: comparison.seed_summary(table, column) for column in columns}
+    norms = found[columns[0]][["norm", "n"]]
+    figures = {column: summary["mean"] for column, summary in found.items()}
+    spreads = {f"{column}_std": summary["std"] for column, summary in found.items()}
+    config = column_config()
+    st.dataframe(
+        norms.assign(**figures, **spreads).sort_values(f"{columns[0]}", ascending=False),
+        hide_index=True,
+        column_order=["norm", "n", *(name for column in columns for name in (column, f"{column}_std"))],
+        column_config=config
+        | {"norm": st.column_config.TextColumn("Norm", pinned=True), "n": st.column_config.NumberColumn("Seeds")}
+        | {f"{column}_std": spread_column(column) for column in columns},
+    )
+    st.caption(
+        "Ring: one training, from other first weights, in another order of the images. Upright line: their mean. Bar "
+        "and ±: one standard deviation (n − 1). The test images are the same for all."
+    )
+
+
+def spread_column(column: str) -> dict:
+    """How the standard deviation of a metric reads."""
+    metric = column.partition("_")[2]
+    form = METRIC_COLUMNS[metric][1]
+    return st.column_config.NumberColumn("±", format="%.1f" if metric == "misclassified" else form, width="small")
+
+
 def show_fairness(table: pd.DataFrame, labels: list[str]) -> None:
     """What differs besides the norm."""
     st.subheader("Is the comparison fair?")
@@ -137,7 +175,7 @@ def show_fairness(table: pd.DataFrame, labels: list[str]) -> None:
     st.markdown(f"The same for all: {', '.join(words.get(name, name) for name in same) or 'nothing'}.")
     for sentence in said:
         st.markdown(f"- {sentence}")
-    if len(set(table["seed"])) == 1:
+    if seeds is None and len(set(table["seed"])) == 1:
         st.caption("One seed per norm: how much another training would change the figures is not seen here.")
 
 
@@ -199,12 +237,17 @@ versus = comparison.compare_to_reference(wrong, labels, reference) if wrong is n
 if versus is None:
     said.warning("These runs were tested on different images, so they cannot be compared image by image.")
 else:
-    said.markdown(f"#### {verdict(versus, table)}")
+    said.markdown(f"#### {comparison.verdict(versus)}")
+seeds = all_seeds()
+if seeds is not None:
+    st.markdown(comparison.seeds_verdict(comparison.seed_summary(seeds, "test_accuracy")))
 show_table(table, "runs", ("run", "architecture"))
 st.subheader("Test accuracy")
 show_accuracies(table)
 if wrong is not None and versus is not None and len(labels) > 1:
     show_comparison(versus, comparison.compare_all_pairs(wrong, labels), labels, reference)
+if seeds is not None:
+    show_seeds(seeds)
 show_fairness(table, labels)
 show_calibration(found, norms)
 show_all_runs()

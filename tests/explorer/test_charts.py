@@ -32,6 +32,11 @@ def accuracies(count: int) -> pd.DataFrame:
     return pd.DataFrame(columns).assign(low=0.7 - steps, high=0.9 - steps)
 
 
+def seeds(count: int) -> pd.DataFrame:
+    rows = [(norm, seed, 0.8 + row / 20 + seed / 100) for row, norm in enumerate(NORM_OF[:count]) for seed in range(3)]
+    return pd.DataFrame(rows, columns=pd.Index(["norm", "seed", "accuracy"]))
+
+
 def history(count: int) -> pd.DataFrame:
     rows = [
         (run, norm, 8 * 2**row, epoch, 2.5 * epoch, 0.5 + epoch / 10, 0.4 + epoch / 10)
@@ -88,6 +93,7 @@ def every_chart(count: int) -> dict[str, list[charts.Chart | charts.Specificatio
     runs, wrong = list(RUNS[:count]), wrong_table(count)
     return {
         "accuracy_chart": [charts.accuracy_chart(accuracies(count))],
+        "seeds_chart": [charts.seeds_chart(seeds(count).drop_duplicates("norm")), charts.seeds_chart(seeds(count))],
         "curves_charts": [
             chart
             for axis in ("epoch", "seconds")
@@ -223,6 +229,12 @@ class TestWhatIsShown:
     def test_accuracies_best_first(self) -> None:
         spec = charts.accuracy_chart(accuracies(4).iloc[::-1]).to_dict(validate=False)
         assert spec["layer"][0]["encoding"]["y"]["sort"] == list(RUNS)
+
+    def test_norms_with_the_best_mean_over_seeds_come_first(self) -> None:
+        spec = charts.seeds_chart(seeds(3)).to_dict(validate=False)
+        orders = [node["sort"] for node in nodes(spec) if "sort" in node]
+        assert orders
+        assert all(order == list(reversed(NORM_OF[:3])) for order in orders)
 
     def test_train_and_val_share_a_scale_that_holds_both(self) -> None:
         scales = [spec["encoding"]["y"]["scale"]["domain"] for spec in specs(4)["curves_charts"][:2]]

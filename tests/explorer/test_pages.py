@@ -252,6 +252,30 @@ def test_overview_names_the_split_that_its_figures_are_of(open_app: OpenApp, run
         assert shown.to_dict() == {norm: run.card.metrics[split].accuracy for norm, run in runs.items()}
 
 
+def test_overview_shows_mean_and_spread_of_several_seeds(open_app: OpenApp, few: Path, runs: dict[str, Run]):
+    run = runs["batch"]
+    metrics = run.card.metrics | {"test": replace(run.card.metrics["test"], accuracy=0.25)}
+    stored = {split: run.predictions(split) for split in ("val", "test")}
+    write_run(few, replace(run.card, seed=1, metrics=metrics), run.load_model().state_dict(), run.history(), stored)
+    app = open_app("overview", few)
+    one = run.card.metrics["test"].accuracy
+    mean, std = (one + 0.25) / 2, abs(one - 0.25) / 2**0.5
+    assert f"batch {100 * mean:.1f} ± {100 * std:.1f} % (2 seeds)" in words(app)
+    assert f"group {100 * runs['group'].card.metrics['test'].accuracy:.1f} % (one seed)" in words(app)
+    assert set(app.dataframe[0].value["run"]) == set(runs), "the comparison itself is of one seed"
+    (table,) = [frame.value for frame in app.dataframe if "n" in frame.value]
+    shown = table.set_index("norm")
+    assert shown["n"].to_dict() == {norm: 2 if norm == "batch" else 1 for norm in runs}
+    assert shown.loc["batch", "test_accuracy"] == pytest.approx(mean)
+    assert shown.loc["batch", "test_accuracy_std"] == pytest.approx(std)
+
+
+def test_overview_of_one_seed_has_no_table_of_seeds(open_app: OpenApp):
+    app = open_app()
+    assert "Over seeds" not in words(app)
+    assert not [frame for frame in app.dataframe if "n" in frame.value]
+
+
 def column_called(table: Dataframe, heading: str) -> str:
     """The column of a shown table that stands under a heading."""
     settings = json.loads(table.proto.columns)
