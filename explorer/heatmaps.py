@@ -119,9 +119,10 @@ def _raw_of_all(model: StagedModel, activations: Tensor, stage: str) -> Tensor:
 
 
 def _activations(model: StagedModel, inputs: Tensor, stage: str) -> Tensor:
-    with torch.inference_mode(False), torch.no_grad():
-        # The clone makes ordinary tensors out of inference tensors, and a first stage may work in place.
-        return model.forward_to(inputs.detach().clone(), stage)
+    with torch.inference_mode():
+        found = model.forward_to(inputs.clone(), stage)  # a first stage may work in place
+    with torch.inference_mode(False):
+        return found.clone()  # an ordinary tensor, which can be differentiated by
 
 
 def _linear_weights(model: StagedModel, activations: Tensor, stage: str) -> Tensor | None:
@@ -176,7 +177,7 @@ def scale_each(raw: Tensor, size: tuple[int, int]) -> Tensor:
 
     ReLU, scale, enlarge bilinearly, scale again, as pytorch-grad-cam does. A map that is not finite becomes 0.
     """
-    maps = _positive(raw).flatten(0, -3)[:, None]
+    maps = _positive(raw).flatten(0, -3)[None]  # as channels of one image, which is the faster way to enlarge them
     enlarged = functional.interpolate(_min_max(maps), size, mode="bilinear")
     return _min_max(enlarged).reshape(*raw.shape[:-2], *size)
 
