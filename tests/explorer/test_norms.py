@@ -14,6 +14,7 @@ SIDE, EPS = 4, 1e-5
 GROUPS = 2
 AXES = {"batch": (0, 2, 3), "batch-scratch": (0, 2, 3), "instance": (2, 3)}
 LEARNED = [name for name in NORMS if name != "none"]
+BY_HAND = ["batch-scratch", "instance", "batch-instance", "group"]  # their gradients in training are our own
 RUNNING = ["batch", "batch-scratch", "batch-instance"]
 PYTORCH = {
     "batch": lambda: nn.BatchNorm2d(SIDE),
@@ -136,9 +137,10 @@ def test_equal_to_pytorchs_layer_over_three_training_steps_and_in_evaluation(nam
         torch.testing.assert_close(mine, other)
 
 
+@pytest.mark.parametrize("name", BY_HAND)
 @pytest.mark.parametrize("training", [True, False])
-def test_scratch_gradients_agree_with_finite_differences(training: bool) -> None:
-    layer = build("batch-scratch")
+def test_gradients_by_hand_agree_with_finite_differences(name: str, training: bool) -> None:
+    layer = build(name)
     layer(draw(1))
     layer.train(training)
     assert torch.autograd.gradcheck(lambda x, _w, _b: layer(x), (draw().requires_grad_(), layer.weight, layer.bias))
@@ -161,16 +163,27 @@ def test_bfloat16_channels_last_under_autocast_keeps_the_dtype_and_the_values(na
     torch.testing.assert_close(outputs.float(), layer(x.float()), rtol=0.01, atol=0.01)
 
 
-def test_scratch_keeps_channels_last() -> None:
+@pytest.mark.parametrize("name", BY_HAND)
+def test_norms_by_hand_keep_channels_last(name: str) -> None:
     x = torch.randn(2, 16, 8, 8).contiguous(memory_format=torch.channels_last).requires_grad_()
-    outputs = norm_factory("batch-scratch")(16)(x)
+    outputs = norm_factory(name)(16)(x)
     assert outputs.is_contiguous(memory_format=torch.channels_last)
+    (gradient,) = torch.autograd.grad(outputs.square().sum(), x)
+    assert gradient.is_contiguous(memory_format=torch.channels_last)
 
 
-def test_scratch_survives_a_mean_far_larger_than_the_deviation() -> None:
+@pytest.mark.parametrize("name", BY_HAND)
+def test_norms_by_hand_survive_a_mean_far_larger_than_the_deviation(name: str) -> None:
     x = 1000 + torch.randn(8, 4, 8, 8, generator=torch.Generator().manual_seed(0))
-    outputs = norm_factory("batch-scratch")(4)(x)
-    torch.testing.assert_close(outputs.var((0, 2, 3), correction=0), torch.ones(4), rtol=1e-3, atol=0)
+    outputs = norm_factory(name)(4)(x)
+    axes = (0, 2, 3) if name.startswith("batch") else (2, 3)  # groups are of one channel; the gate starts at batch
+    torch.testing.assert_close(outputs.var(axes, correction=0).mean(), torch.tensor(1.0), rtol=1e-3, atol=0)
+
+
+@pytest.mark.parametrize("name", ["instance", "batch-instance"])
+def test_instance_norm_refuses_images_of_one_pixel(name: str) -> None:
+    with pytest.raises(ValueError, match=r"more than one pixel in training; got inputs \(2, 4, 1, 1\)"):
+        norm_factory(name)(4)(torch.ones(2, 4, 1, 1))
 
 
 def test_scratch_refuses_one_value_per_channel_in_training_only() -> None:
