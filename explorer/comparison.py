@@ -494,12 +494,13 @@ def compare_all_maps(
 
 def maps_verdict(table: pd.DataFrame, reference: str) -> str:
     """What the rows of `compare_all_maps` say of the reference, in plain words."""
-    others = table[(table["run_a"] == reference) & (table["run_b"] != reference)]
-    blank = others["agreement"].isna()
+    others = table.loc[(table["run_a"] == reference) & (table["run_b"] != reference)]
+    blank = np.isnan(others["agreement"].to_numpy(dtype=float))
+    differs = others["differs"].to_numpy(dtype=bool)
     clauses = []
     for found, one, several in (
-        (others["differs"], "looks elsewhere", "look elsewhere"),
-        (~others["differs"] & ~blank, "does not differ from it beyond noise", "do not differ from it beyond noise"),
+        (differs, "looks elsewhere", "look elsewhere"),
+        (~differs & ~blank, "does not differ from it beyond noise", "do not differ from it beyond noise"),
         (blank, "shares no image with it where both maps show anything", "share none where both maps show anything"),
     ):
         if runs := others.loc[found, "run_b"].tolist():

@@ -1,5 +1,7 @@
 """Which norm wins, and whether that is real: figures of every run, paired tests, fairness and calibration."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -130,8 +132,9 @@ def all_seeds() -> pd.DataFrame | None:
 def show_seeds(table: pd.DataFrame) -> None:
     """Every seed as a dot, and mean and standard deviation of every metric."""
     st.subheader("Would another training say the same?")
+    accuracies = {"norm": table["norm"], "seed": table["seed"], "accuracy": table["test_accuracy"]}
     st.altair_chart(
-        charts.seeds_chart(table.rename(columns={"test_accuracy": "accuracy"})[["norm", "seed", "accuracy"]]),
+        charts.seeds_chart(pd.DataFrame(accuracies)),
         alt="Test accuracy of each seed by norm, with mean and standard deviation",
     )
     name = st.segmented_control(
@@ -139,29 +142,23 @@ def show_seeds(table: pd.DataFrame) -> None:
     )
     columns = [f"{split}_{metric}" for split in SPLITS[name or "Test"] for metric in METRIC_COLUMNS]
     found = {column: comparison.seed_summary(table, column) for column in columns}
-    norms = found[columns[0]][["norm", "n"]]
-    figures = {column: summary["mean"] for column, summary in found.items()}
-    spreads = {f"{column}_std": summary["std"] for column, summary in found.items()}
-    config = column_config()
-    st.dataframe(
-        norms.assign(**figures, **spreads).sort_values(f"{columns[0]}", ascending=False),
-        hide_index=True,
-        column_order=["norm", "n", *(name for column in columns for name in (column, f"{column}_std"))],
-        column_config=config
-        | {"norm": st.column_config.TextColumn("Norm", pinned=True), "n": st.column_config.NumberColumn("Seeds")}
-        | {f"{column}_std": spread_column(column) for column in columns},
-    )
+    figures: dict[str, Any] = {key: found[columns[0]][key] for key in ("norm", "n")}
+    config: dict = column_config() | {"norm": OTHER_COLUMNS["run"], "n": "Seeds"}
+    for column, summary in found.items():
+        figures |= {column: summary["mean"], f"{column}_std": summary["std"]}
+        config[f"{column}_std"] = spread_column(column)
+    shown = pd.DataFrame(figures).sort_values(columns[0], ascending=False)
+    st.dataframe(shown, hide_index=True, column_order=list(figures), column_config=config)
     st.caption(
         "Ring: one training, from other first weights, in another order of the images. Upright line: their mean. Bar "
         "and ±: one standard deviation (n − 1). The test images are the same for all."
     )
 
 
-def spread_column(column: str) -> dict:
+def spread_column(column: str) -> Any:
     """How the standard deviation of a metric reads."""
-    metric = column.partition("_")[2]
-    form = METRIC_COLUMNS[metric][1]
-    return st.column_config.NumberColumn("±", format="%.1f" if metric == "misclassified" else form, width="small")
+    _, form, _ = METRIC_COLUMNS[column.partition("_")[2]]
+    return st.column_config.NumberColumn("±", format="%.1f" if form == "localized" else form, width="small")
 
 
 def show_fairness(table: pd.DataFrame, labels: list[str]) -> None:
