@@ -419,19 +419,22 @@ def _dashes(history: pd.DataFrame) -> alt.StrokeDash:
     """A dash per batch size, named in the legend where there are several."""
     several = len(set(history["batch"])) > 1
     return alt.StrokeDash(
-        "batch:O", legend=alt.Legend(title="batch size", orient="top") if several else None, title="batch size"
+        "batch:O",
+        legend=alt.Legend(orient="bottom", symbolType="stroke", symbolStrokeWidth=2) if several else None,
+        title="batch size",
     )
 
 
 def _run_colour(table: pd.DataFrame) -> alt.Color:
     """The colour of each run's norm, with a legend of runs above the chart."""
     norms = table.drop_duplicates("run").set_index("run")["norm"]
+    columns = max(1, min(4, 72 // (max(map(len, norms.index)) + 4)))  # what half a page has room for
     return alt.Color(
         "run:N",
         title=None,
         sort=list(norms.index),
         scale=alt.Scale(domain=list(norms.index), range=[MARKS[norm].colour for norm in norms]),
-        legend=alt.Legend(orient="top", columns=4, labelLimit=220, symbolStrokeWidth=4, symbolType="stroke"),
+        legend=alt.Legend(orient="top", columns=columns, labelLimit=220, symbolStrokeWidth=4, symbolType="stroke"),
     )
 
 

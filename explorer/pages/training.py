@@ -23,7 +23,8 @@ def runs_of(view: str) -> tuple[list[Run], dict[str, str]]:
     """The runs of a view with their labels."""
     if view == SIZES:
         runs = [run for run in selection(batch_size=ALL).runs if run.card.norm.name in ("batch", "group")]
-        return runs, labels_of(runs)
+        runs = sorted(runs, key=lambda run: (run.card.norm.name, run.card.recipe["batch_size"], run.card.seed))
+        return runs, {key: label.replace("batch size", "size") for key, label in labels_of(runs).items()}
     chosen = selection()
     wanted = ("batch", "batch-scratch") if view == OWN else None
     runs = [run for run in chosen.runs if wanted is None or run.card.norm.name in wanted]
