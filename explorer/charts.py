@@ -428,7 +428,7 @@ def _dashes(history: pd.DataFrame) -> alt.StrokeDash:
 def _run_colour(table: pd.DataFrame) -> alt.Color:
     """The colour of each run's norm, with a legend of runs above the chart."""
     norms = table.drop_duplicates("run").set_index("run")["norm"]
-    columns = max(1, min(4, 72 // (max(map(len, norms.index)) + 4)))  # what half a page has room for
+    columns = max(1, min(4, 54 // (max(map(len, norms.index)) + 4)))  # what half a page has room for
     return alt.Color(
         "run:N",
         title=None,
