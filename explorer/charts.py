@@ -54,7 +54,8 @@ def seeds_chart(table: pd.DataFrame) -> Chart:
 
     Columns: `norm`, `seed`, `accuracy` (a fraction).
     """
-    order = table.groupby("norm")["accuracy"].mean().sort_values(ascending=False).index.tolist()
+    means = table.groupby("norm", as_index=False).agg({"accuracy": "mean"})
+    order = means.sort_values("accuracy", ascending=False)["norm"].tolist()
     scale = alt.Scale(zero=False, padding=12, nice=True)
     base = alt.Chart(table).encode(
         x=alt.X("accuracy:Q", scale=scale, axis=alt.Axis(format=".1%", title="test accuracy", tickCount=8)),
@@ -65,11 +66,11 @@ def seeds_chart(table: pd.DataFrame) -> Chart:
     seeds = base.mark_point(size=90, strokeWidth=2).encode(
         tooltip=["norm:N", "seed:O", alt.Tooltip("accuracy:Q", title="test accuracy", format=".2%")]
     )
-    means = base.mark_tick(thickness=3, size=22).encode(
+    middles = base.mark_tick(thickness=3, size=22).encode(
         x="mean(accuracy):Q",
         tooltip=["norm:N", alt.Tooltip("mean(accuracy):Q", title="mean test accuracy", format=".2%")],
     )
-    return (spread + means + seeds).properties(height=36 * len(order) + 60)
+    return (spread + middles + seeds).properties(height=36 * len(order) + 60)
 
 
 def curves_charts(history: pd.DataFrame, metric: str, title: str, axis: str) -> tuple[alt.Chart, alt.Chart]:
