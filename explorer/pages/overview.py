@@ -148,7 +148,7 @@ def show_seeds(table: pd.DataFrame) -> None:
         figures |= {column: summary["mean"], f"{column}_std": summary["std"]}
         config[f"{column}_std"] = spread_column(column)
     shown = pd.DataFrame(figures).sort_values(columns[0], ascending=False)
-    st.dataframe(shown, hide_index=True, column_order=list(figures), column_config=config)
+    st.dataframe(shown, hide_index=True, column_order=list(figures), column_config=config, placeholder="–")
     st.caption(
         "Ring: one training, from other first weights, in another order of the images. Upright line: their mean. Bar "
         "and ±: one standard deviation (n − 1). The test images are the same for all."
