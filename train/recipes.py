@@ -77,7 +77,7 @@ RECIPES: dict[str | tuple[str, str], Recipe] = {
     ("elpv", "simplecnn"): replace(ELPV, learning_rate=0.02),  # no shortcut, few channels: large steps kill its ReLUs
     "cifar10": CIFAR10,
     ("cifar10", "compact"): replace(SMALL, learning_rate=0.2),
-    ("cifar10", "tinyresnet"): SMALL,
+    ("cifar10", "tinyresnet"): replace(SMALL, epochs=50),
     ("cifar10", "convnet"): replace(CIFAR10, epochs=5, learning_rate=0.05),
     # the assignment's own: 5 epochs of plain momentum; so short a training has no use for shifted images
     ("cifar10", "simplecnn"): replace(
