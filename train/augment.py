@@ -70,19 +70,16 @@ def _coin(images: Tensor, generator: Generator) -> Tensor:
 
 
 def _shifted(images: Tensor, share: int, generator: Generator) -> Tensor:
-    """Each image moved by up to 1/share of its sides: windows into the images with mirrored borders."""
-    n, _, height, width = images.shape
-    reaches = height // share, width // share
-    rows, columns = (torch.randint(0, 2 * reach + 1, (n,), generator=generator) for reach in reaches)
-    for axis, reach in zip((2, 3), reaches, strict=True):
-        images = images.index_select(axis, _mirrored(images.shape[axis], reach).to(images.device))
-    windows = images.unfold(2, height, 1).unfold(3, width, 1)  # (N, 3, 2 reach + 1, 2 reach + 1, H, W)
-    return windows[torch.arange(n), :, rows, columns]
+    """Each image moved by up to 1/share of its sides: every pixel is fetched from where it comes from."""
+    n, channels, height, width = images.shape
+    rows, columns = (_moved(side, side // share, n, generator) for side in (height, width))
+    source = (rows.unsqueeze(2) * width + columns.unsqueeze(1)).view(n, 1, height * width)
+    return images.flatten(2).gather(2, source.expand(n, channels, -1).to(images.device)).view(images.shape)
 
 
-def _mirrored(side: int, reach: int) -> Tensor:
-    """Which row each row comes from once `reach` mirrored ones are added on either side, (side + 2 reach,)."""
-    source = torch.arange(-reach, side + reach).abs()
+def _moved(side: int, reach: int, n: int, generator: Generator) -> Tensor:
+    """Which row each row comes from, (n, side): up to `reach` away, the same for all of an image, mirrored inwards."""
+    source = (torch.arange(side) + torch.randint(0, 2 * reach + 1, (n, 1), generator=generator) - reach).abs()
     return torch.where(source < side, source, 2 * (side - 1) - source)
 
 

