@@ -116,8 +116,9 @@ TESTED = [architecture for architecture in ARCHITECTURES if not is_deep(architec
 @pytest.mark.parametrize("architecture", TESTED)
 def test_equals_grad_cam_for_every_architecture_and_norm(architecture, norm):
     torch.manual_seed(0)
-    model = scrambled(build_model(architecture, norm, classes=CLASSES))
-    inputs, targets = some_inputs(model, 1).expand(CLASSES, -1, -1, -1), torch.arange(CLASSES)
+    # In float32 a unit within rounding of ReLU's corner may be on in our memory layout and off in the library's.
+    model = scrambled(build_model(architecture, norm, classes=CLASSES)).double()
+    inputs, targets = some_inputs(model, 1).double().expand(CLASSES, -1, -1, -1), torch.arange(CLASSES)
     at = model.stage_names.index(model.cam_stage)
     for stage in {model.cam_stage, model.stage_names[max(0, at - 1)]}:
         found = heatmaps(model, inputs, targets, stage)
