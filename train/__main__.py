@@ -15,7 +15,7 @@ from explorer.norms import NORMS
 from train.augment import AUGMENTATIONS
 from train.capacity import capacity_text
 from train.grid import GRIDS, describe, report, state_of, train_grid
-from train.job import Job, default_job, train_run
+from train.job import Job, RunBusy, default_job, train_run
 from train.recipes import Recipe
 from train.solver import LOSSES, OPTIMIZERS, PRECISIONS, SCHEDULERS, TrainingDiverged
 
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if given[:1] == ["capacity"]:
             return show_capacity(build_capacity_parser().parse_args(given[1:]))
         return run_one(build_parser().parse_args(given))
-    except (ValueError, FileExistsError, DatasetMissing, TrainingDiverged) as error:
+    except (ValueError, FileExistsError, DatasetMissing, RunBusy, TrainingDiverged) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -7,7 +7,7 @@ from pathlib import Path
 from explorer.datasets import DatasetMissing
 from explorer.norms import NORMS
 from explorer.runs import DamagedRun, InputSpec, Run, dataset_folder, read_run, run_name
-from train.job import Job, default_job, train_run
+from train.job import Job, RunBusy, default_job, train_run
 from train.solver import TrainingDiverged
 
 # What can go wrong with one run and says nothing about the next; memory that runs out is a RuntimeError of torch.
@@ -88,7 +88,10 @@ GRIDS: dict[str, Grid] = {
 
 @dataclass(frozen=True)
 class State:
-    """Where a job stands: `waiting`, `begun`, `done`, `trained` (just now) or `failed`, and what there is to say."""
+    """Where a job stands, and what there is to say.
+
+    The word is `waiting`, `begun`, `busy` (another process trains it), `done`, `trained` (just now) or `failed`.
+    """
 
     word: str
     detail: str = ""
@@ -123,7 +126,10 @@ def train_grid(
     train: Callable[..., Run] = train_run,
     say: Callable[[str], object] = print,
 ) -> list[Job]:
-    """The jobs that failed. Trains what is missing in order, saying one line per run, and goes on after a failure."""
+    """The jobs that failed. Trains what is missing in order, saying one line per run, and goes on after a failure.
+
+    Several processes may train one grid: each passes over what another is training.
+    """
     failed = []
     for number, job in enumerate(jobs, start=1):
         state = state_of(job)  # asked only now: another process may have finished it meanwhile
@@ -148,6 +154,8 @@ def describe(job: Job) -> str:
 def _train(job: Job, device: str, quiet: bool, train: Callable[..., Run]) -> State:
     try:
         return State("trained", _result(train(job, device=device, quiet=quiet)))
+    except RunBusy:
+        return State("busy", "another process is training it")
     except FAILURES as error:
         return State("failed", " ".join(str(error).split()) or type(error).__name__)
 

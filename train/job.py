@@ -2,7 +2,8 @@
 
 import inspect
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock, Timeout
 from torch import Tensor, nn
 
 from explorer.architectures import ARCHITECTURES, build_model
@@ -36,6 +38,10 @@ DEVICES = ("auto", "cpu", "cuda")
 LARGE = 1_000_000  # parameters; from here up weights are stored as float16 if they can
 MOST_CHANGED = 0.001  # of the predicted classes
 LIBRARIES = ("torch", "torchvision", "numpy", "pillow", "scikit-learn")
+
+
+class RunBusy(Exception):
+    """Another process is training the run; the message says which."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +85,7 @@ def train_run(job: Job, *, overwrite: bool = False, device: str = "auto", quiet:
 
     Raises:
         FileExistsError: the run is there already and `overwrite` is false.
+        RunBusy: another process is training it.
         ValueError, DatasetMissing, TrainingDiverged: the job cannot be done; the message says why.
     """
     architecture, norm = job.choices()
@@ -90,16 +97,36 @@ def train_run(job: Job, *, overwrite: bool = False, device: str = "auto", quiet:
     spec = input_spec(dataset)
     name = run_name(dataset.name, architecture, norm, spec, asdict(job.recipe), job.seed)
     folder = job.out / dataset_folder(dataset.name)
-    if (folder / name).exists() and not overwrite:
-        raise FileExistsError(f"the run {folder / name} exists; pass --overwrite to train it again")
-    state = folder / f".{name}.{dataset.fingerprint}.training"  # other images start anew
-    solver = _solver(job, dataset, spec, device)
-    if state.exists():
-        solver.load(state)
-    solver.train(state=state, quiet=quiet)
-    run = _write(job, architecture, norm, dataset, spec, solver, overwrite)
-    state.unlink(missing_ok=True)
+    with _alone(folder, name):
+        if (folder / name).exists() and not overwrite:
+            raise FileExistsError(f"the run {folder / name} exists; pass --overwrite to train it again")
+        state = folder / f".{name}.{dataset.fingerprint}.training"  # other images start anew
+        solver = _solver(job, dataset, spec, device)
+        if state.exists():
+            solver.load(state)
+        solver.train(state=state, quiet=quiet)
+        run = _write(job, architecture, norm, dataset, spec, solver, overwrite)
+        state.unlink(missing_ok=True)
     return run
+
+
+@contextmanager
+def _alone(folder: Path, name: str) -> Iterator[None]:
+    """Lets one process at a time train the run of that name; the lock goes with the process, however it ends.
+
+    Raises RunBusy when another process has it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f".{name}.lock"
+    try:
+        with FileLock(path, timeout=0):
+            try:
+                yield
+            finally:
+                with suppress(PermissionError):  # Windows deletes no open file
+                    path.unlink(missing_ok=True)
+    except Timeout as error:
+        raise RunBusy(f"another process is training the run {folder / name}; wait for it, or stop it first") from error
 
 
 def complete_choice(

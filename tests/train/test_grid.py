@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -10,9 +11,9 @@ from explorer.norms import NORMS
 from explorer.runs import Run
 from train.__main__ import build_parser, job_from, main
 from train.grid import GRIDS, Grid, Line, describe, run_folder, state_of, train_grid
-from train.job import Job, default_job, train_run
+from train.job import Job, RunBusy, default_job, train_run
 from train.recipes import Recipe
-from train.solver import TrainingDiverged
+from train.solver import Solver, TrainingDiverged
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +98,32 @@ def test_a_failed_run_does_not_stop_the_others(jobs: list[Job]) -> None:
     assert train_grid(jobs, train=train, say=lines.append) == [jobs[0]]
     assert [line.split()[1] for line in lines] == ["failed", "trained"]
     assert lines[0].endswith("the loss is not finite in epoch 1")
+
+
+def test_two_processes_never_train_the_same_run(jobs: list[Job], monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the first trains, the second passes over its run and trains the other one."""
+    lines: list[str] = []
+    train = Solver.train
+
+    def train_beside_another(solver: Solver, **options: Any) -> None:
+        monkeypatch.setattr(Solver, "train", train)
+        with pytest.raises(RunBusy, match=r"another process is training the run .*simplecnn-batch-seed0"):
+            train_run(jobs[0], device="cpu", quiet=True)
+        assert train_grid(jobs, device="cpu", quiet=True, say=lines.append) == []
+        train(solver, **options)
+
+    monkeypatch.setattr(Solver, "train", train_beside_another)
+    train_run(jobs[0], device="cpu", quiet=True)
+    assert [line.split()[1] for line in lines] == ["busy", "trained"]
+    assert [state_of(job).word for job in jobs] == ["done", "done"]
+    assert not list(run_folder(jobs[0]).parent.glob(".*"))
+
+
+def test_a_lock_left_behind_by_a_killed_process_locks_nobody_out(jobs: list[Job]) -> None:
+    folder = run_folder(jobs[0])
+    folder.parent.mkdir(parents=True)
+    (folder.parent / f".{folder.name}.lock").touch()
+    assert train_run(jobs[0], device="cpu", quiet=True).path == folder
 
 
 def test_a_damaged_run_is_a_failure_that_says_what_to_do(jobs: list[Job]) -> None:
