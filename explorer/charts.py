@@ -391,6 +391,9 @@ def overlap_chart(table: pd.DataFrame, selection: str) -> Specification:
     Vega-Lite as it is, like `confusion_chart`. Columns: `set` (its label), `observed`, `expected`, `chosen` (bool), in
     the order to show.
     """
+    room = 0.12 * table[["observed", "expected"]].to_numpy().max(initial=0)  # what a number takes up behind its bar
+    crossed = (table["expected"] - table["observed"]).between(0, room)
+    table = table.assign(beside=table["observed"].where(~crossed, table["expected"]))
     return _with_rows(_overlap_specification(len(table), selection), table)
 
 
@@ -408,7 +411,7 @@ def _overlap_specification(count: int, selection: str) -> Specification:
         ],
     )
     ticks = base.mark_tick(color=MARKS["batch-instance"].colour, thickness=3, size=18).encode(x="expected:Q")
-    text = base.mark_text(align="left", dx=6, color=QUIET).encode(x="observed:Q", text="observed:Q")
+    text = base.mark_text(align="left", dx=6, color=QUIET).encode(x="beside:Q", text="observed:Q")
     return (bars.add_params(picked) + ticks + text).properties(height=28 * count + 60).to_dict()
 
 

@@ -42,9 +42,11 @@ def select(field: str, title: str, runs: list[Run]) -> list[Run]:
     if not options:
         return runs
     words = TITLES.get(field, str)
-    known = words(st.session_state[field]) if field in st.session_state else st.query_params.get(field)
-    if known not in [words(option) for option in options]:
-        st.session_state[field] = options[0]
+    titles, asked = [words(option) for option in options], st.query_params.get(field)
+    if field not in st.session_state and asked not in (None, *titles, *options):
+        st.warning(f"The link asks for {title.lower()} {asked!r}, of which there is no run here.")
+    if (words(st.session_state[field]) if field in st.session_state else asked) not in titles:
+        st.session_state[field] = asked if asked in options else options[0]
     # Without a default of its own a selector always stands in the URL, so a link stays right when other runs come.
     st.caption(title)  # the widget's own label would say "(required)" behind it
     chosen = st.selectbox(

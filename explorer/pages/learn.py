@@ -56,7 +56,7 @@ LESSONS = (
     Lesson(
         "batch-instance",
         "Batch-instance norm",
-        r"y = \gamma \left( \rho\, \hat{x}_{\text{BN}} + (1 - \rho)\, \hat{x}_{\text{IN}} \right) + \beta",
+        r"\hat{x} = \rho\, \hat{x}_{\text{BN}} + (1 - \rho)\, \hat{x}_{\text{IN}}",
         "A mix of the two with a learned gate ρ between 0 and 1 for each channel: the net decides which channels lose "
         "their contrast and which keep it. The faint and the strong part share the mean for batch norm, the strong one "
         "alone that for instance norm.",

@@ -4,6 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from explorer import charts
+from explorer.marks import MARKS
 from explorer.runs import Run, labels_of, runs_table
 from explorer.session import ALL, selection
 
@@ -24,10 +25,9 @@ def runs_of(view: str) -> tuple[list[Run], dict[str, str]]:
     if view == SIZES:
         runs = [run for run in selection(batch_size=ALL).runs if run.card.norm.name in ("batch", "group")]
         runs = sorted(runs, key=lambda run: (run.card.norm.name, run.card.recipe["batch_size"], run.card.seed))
-        return runs, {key: label.replace("batch size", "size") for key, label in labels_of(runs).items()}
-    chosen = selection()
-    wanted = ("batch", "batch-scratch") if view == OWN else None
-    runs = [run for run in chosen.runs if wanted is None or run.card.norm.name in wanted]
+    else:
+        wanted = ("batch", "batch-scratch") if view == OWN else tuple(MARKS)
+        runs = [run for run in selection().runs if run.card.norm.name in wanted]
     return runs, labels_of(runs)
 
 

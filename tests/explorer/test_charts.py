@@ -267,3 +267,8 @@ class TestWhatIsShown:
         _, rows = drawn(charts.differences_chart(table).to_dict(validate=False))[1]
         assert [row["reliable"] for row in rows] == [False, True]
         assert [row["difference"] for row in rows] == pytest.approx([2, 10])
+
+    def test_a_tick_just_behind_a_bar_does_not_cross_its_count(self) -> None:
+        table = pd.DataFrame({"set": list("abcd"), "observed": 100, "expected": [20.0, 100, 105, 180], "chosen": False})
+        rows = charts.overlap_chart(table, "set")["datasets"]["rows"]
+        assert [row["beside"] for row in rows] == [100, 100, 105, 100]

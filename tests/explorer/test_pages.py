@@ -400,6 +400,34 @@ def test_a_url_that_names_nothing_shows_the_page_all_the_same(open_app: OpenApp,
     assert len(ids(open_app("failures", **query))) == 24
 
 
+def opened_by_link(root: Path, open_app: OpenApp, dataset: str) -> AppTest:
+    """The app as a visitor sees it who comes with a link to that data set."""
+    open_app("overview", root)
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    app.query_params["dataset"] = dataset
+    return healthy(app.run())
+
+
+def test_a_link_names_a_data_set_by_its_title_or_as_the_command_line_does(
+    open_app: OpenApp, few: Path, cifar_root: Path, runs: dict[str, Run]
+):
+    root = copytree(cifar_root, few, dirs_exist_ok=True)
+    name = runs["batch"].card.dataset.name
+    assert opened_by_link(root, open_app, "CIFAR-10").selectbox(key="dataset").value == "cifar10"  # the first of both
+    for asked in (name, Path(name).name):
+        app = opened_by_link(root, open_app, asked)
+        assert app.selectbox(key="dataset").value == name
+        assert not app.warning
+
+
+def test_a_link_to_a_data_set_without_runs_says_so(open_app: OpenApp, few: Path, runs: dict[str, Run]):
+    app = opened_by_link(few, open_app, "birds")
+    assert [warning.value for warning in app.sidebar.warning] == [
+        "The link asks for data set 'birds', of which there is no run here."
+    ]
+    assert app.selectbox(key="dataset").value == runs["batch"].card.dataset.name
+
+
 def test_the_large_image_is_explained_by_every_norm(open_app: OpenApp, runs: dict[str, Run]):
     row = misclassified(runs["batch"]).iloc[3]
     app = open_app("failures", run="batch", image=row["image_id"])
