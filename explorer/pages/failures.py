@@ -429,6 +429,16 @@ def show_found(chosen: Selection, answers: Answers, row: int, positions: np.ndar
         show_image(chosen, answers, run, split, [split.ids[p] for p in positions], settings)
 
 
+@st.fragment
+def show_failures(chosen: Selection, answers: Answers, row: int, classes: tuple[str, ...]) -> None:
+    """The charts, the filters and what they find. A click in here leaves the rest of the page and the frame alone."""
+    maps = st.container()
+    question, order = select_filters(answers, row, classes)
+    with maps:
+        show_maps(answers, question, classes)
+    show_found(chosen, answers, row, find_images(answers, question, order))
+
+
 chosen = selection()
 st.title("What does each norm get wrong?")
 answers = answers_of(chosen)
@@ -444,9 +454,4 @@ label = st.pills(
 run = chosen.run(label or answers.runs[0])
 if letters := [f"{chosen.letter(name)} {name}" for name in answers.runs if chosen.letter(name) != name]:
     st.caption(f"Letters stand for norms where there is little room: {', '.join(letters)}.")
-row, classes = answers.runs.index(chosen.label(run)), run.card.classes
-maps = st.container()
-question, order = select_filters(answers, row, classes)
-with maps:
-    show_maps(answers, question, classes)
-show_found(chosen, answers, row, find_images(answers, question, order))
+show_failures(chosen, answers, answers.runs.index(chosen.label(run)), run.card.classes)
