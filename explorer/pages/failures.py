@@ -213,24 +213,6 @@ def who_fails(failing: list[str]) -> str:
     return f"{' '.join(failing)} {'fail' if len(failing) > 1 else 'fails'}"
 
 
-def show_grid(
-    run: Run, split: "Split", answers: Answers, row: int, positions: np.ndarray, settings: HeatmapSettings | None
-) -> str | None:
-    """One page of pictures, with heatmaps where there are settings; the id of the one that was clicked."""
-    columns = min(6, len(positions))
-    heat = (answers.predicted[row, positions].tolist(), *astuple(settings)) if settings is not None else ()
-    return show_gallery(
-        [tile(answers, split.ids, row, run.card.classes, p) for p in positions],
-        sheet(run, positions.tolist(), columns, *heat),
-        columns=columns,
-        key="failures",
-        tile_size=132,
-        selected=st.query_params.get("image"),
-        pixelated=run.card.input.height <= 48,
-        label="Test images",
-    )
-
-
 def show_downloads(
     run: Run, split: "Split", answers: Answers, row: int, positions: np.ndarray, settings: HeatmapSettings
 ) -> None:
@@ -395,6 +377,37 @@ def explained_tile(name: str, one: Explained, classes: tuple[str, ...], true: st
 
 
 @st.fragment
+def show_grid(
+    chosen: Selection,
+    answers: Answers,
+    run: Run,
+    split: "Split",
+    shown: np.ndarray,
+    order: list[str],
+    settings: HeatmapSettings,
+    with_heatmaps: bool,
+) -> None:
+    """One page of pictures and, over it, the one that is open. To open one leaves all else alone."""
+    row = answers.runs.index(chosen.label(run))
+    columns = min(6, len(shown))
+    heat = (answers.predicted[row, shown].tolist(), *astuple(settings)) if with_heatmaps else ()
+    clicked = show_gallery(
+        [tile(answers, split.ids, row, run.card.classes, p) for p in shown],
+        sheet(run, shown.tolist(), columns, *heat) if len(shown) else b"",
+        columns=columns,
+        key="failures",
+        tile_size=132,
+        selected=st.query_params.get("image"),
+        pixelated=run.card.input.height <= 48,
+        label="Test images",
+    )
+    if clicked:
+        st.query_params["image"] = clicked
+    if "image" in st.query_params:
+        show_image(chosen, answers, run, split, order, settings)
+
+
+@st.fragment
 def show_found(chosen: Selection, answers: Answers, row: int, positions: np.ndarray) -> None:
     """How many images match, their grid and, over it, the one that is open. A click in here leaves the charts alone."""
     label = answers.runs[row]
@@ -412,21 +425,17 @@ def show_found(chosen: Selection, answers: Answers, row: int, positions: np.ndar
     split = images_of(run)
     if split is None:
         return
+    pages = -(-len(positions) // PER_PAGE)
+    number = st.pagination(pages, key="page", bind="query-params") if pages > 1 else 1
+    shown = positions[(number - 1) * PER_PAGE : number * PER_PAGE]
     if not len(positions):
         st.info("No image matches these filters.", icon=":material/filter_alt_off:")
-    else:
-        pages = -(-len(positions) // PER_PAGE)
-        number = st.pagination(pages, key="page", bind="query-params") if pages > 1 else 1
-        shown = positions[(number - 1) * PER_PAGE : number * PER_PAGE]
-        if with_heatmaps:
-            show_legend()
-            st.caption(f"Where {label} saw the class it predicts: {say_how(settings, run)}")
-        clicked = show_grid(run, split, answers, row, shown, settings if with_heatmaps else None)
+    elif with_heatmaps:
+        show_legend()
+        st.caption(f"Where {label} saw the class it predicts: {say_how(settings, run)}")
+    show_grid(chosen, answers, run, split, shown, [split.ids[p] for p in positions], settings, with_heatmaps)
+    if len(positions):
         show_downloads(run, split, answers, row, positions, settings)
-        if clicked:
-            st.query_params["image"] = clicked
-    if "image" in st.query_params:
-        show_image(chosen, answers, run, split, [split.ids[p] for p in positions], settings)
 
 
 @st.fragment
