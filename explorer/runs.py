@@ -390,7 +390,15 @@ def _write_files(
     save_file({key: value.cpu().contiguous() for key, value in weights.items()}, folder / "weights.safetensors")
     history[list(HISTORY_COLUMNS)].to_csv(folder / "history.csv", index=False, float_format="%.6g")
     table = pd.concat([_prediction_rows(split, part) for split, part in predictions.items()])
-    table.to_parquet(folder / "predictions.parquet", index=False, compression="zstd")
+    # Probabilities lie byte by byte, all first bytes before all second ones: a third less to store.
+    encoding = {column: "BYTE_STREAM_SPLIT" for column in table if str(column).startswith("probability_")}
+    table.to_parquet(
+        folder / "predictions.parquet",
+        index=False,
+        compression="zstd",
+        use_dictionary=["split"],
+        column_encoding=encoding,
+    )
     text = json.dumps(card.to_json(), indent=2, allow_nan=False, ensure_ascii=False)
     (folder / "card.json").write_text(text + "\n", encoding="utf-8")
 
