@@ -161,8 +161,8 @@ def spread_column(column: str) -> Any:
     return st.column_config.NumberColumn("±", format="%.1f" if form == "localized" else form, width="small")
 
 
-def show_fairness(table: pd.DataFrame, labels: list[str]) -> None:
-    """What differs besides the norm."""
+def show_fairness(table: pd.DataFrame, labels: list[str], seeds_shown: bool) -> None:
+    """What differs besides the norm; one seed is said to be one unless other seeds are shown above."""
     st.subheader("Is the comparison fair?")
     said = comparison.fairness(
         [dict(zip(FAIR, row, strict=True)) for row in zip(*(table[f] for f in FAIR), strict=True)], labels
@@ -172,7 +172,7 @@ def show_fairness(table: pd.DataFrame, labels: list[str]) -> None:
     st.markdown(f"The same for all: {', '.join(words.get(name, name) for name in same) or 'nothing'}.")
     for sentence in said:
         st.markdown(f"- {sentence}")
-    if seeds is None and len(set(table["seed"])) == 1:
+    if not seeds_shown and len(set(table["seed"])) == 1:
         st.caption("One seed per norm: how much another training would change the figures is not seen here.")
 
 
@@ -245,7 +245,7 @@ if wrong is not None and versus is not None and len(labels) > 1:
     show_comparison(versus, comparison.compare_all_pairs(wrong, labels), labels, reference)
 if seeds is not None:
     show_seeds(seeds)
-show_fairness(table, labels)
+show_fairness(table, labels, seeds_shown=seeds is not None)
 show_calibration(found, norms)
 show_all_runs()
 st.caption(f"Data: {card.dataset.source}")
