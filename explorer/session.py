@@ -8,11 +8,13 @@ import gc
 import json
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
-from threading import Thread, Timer
+from threading import Lock, Thread, Timer
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from explorer.explain import Explained
 
 CHECKPOINTS = Path(os.environ.get("NORMSCOPE_CHECKPOINTS") or Path(__file__).parents[1] / "checkpoints")
+_LOADING = Lock()
 ONE_PER_FAMILY = ("resnet14", "compact", "tinyresnet", "vgg11", "convnet", "simplecnn")
 
 
@@ -67,14 +70,26 @@ class Selection:
 
 @st.cache_resource(show_spinner=False)
 def warm_up() -> None:
-    """Once for all sessions: in the background, imports what the first page does not need and others do."""
+    """Once for all sessions: in the background, loads what the first page does not need and others do.
+
+    That is torch, then the images that the first visitor's runs were tested on, then what counts a model's layers.
+    """
+
+    card = selection().runs[0].card
 
     def import_torch() -> None:
         for module in ("explorer.datasets", "explorer.explain", "explorer.bundle"):
             import_module(module)
         gc.freeze()  # Streamlit collects garbage after every run: 0.2 s of searching the modules of torch
         atexit.register(gc.unfreeze)
+        load_images()
         later.start()
+
+    def load_images() -> None:
+        from explorer.datasets import DatasetMissing
+
+        with suppress(DatasetMissing, ValueError):  # the page that needs them says so
+            _load_dataset(card.dataset.name, card.input.height)
 
     def import_shapes() -> None:
         from explorer.capacity import architecture_costs
@@ -129,6 +144,17 @@ def dataset(run: Run) -> "Dataset":
 
 @st.cache_resource(max_entries=3, show_spinner="Reading the images")
 def _dataset(name: str, size: int) -> "Dataset":
+    return _load_dataset(name, size)
+
+
+def _load_dataset(name: str, size: int) -> "Dataset":
+    """What `load_dataset` gives, for threads that belong to no session too; a second one waits for the first."""
+    with _LOADING:
+        return _loaded(name, size)
+
+
+@lru_cache(maxsize=3)
+def _loaded(name: str, size: int) -> "Dataset":
     from explorer.datasets import load_dataset
 
     return load_dataset(name, size=size)

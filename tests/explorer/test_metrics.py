@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from sklearn.metrics import accuracy_score, f1_score, log_loss
+from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, log_loss
 
 from explorer.metrics import compute_metrics, confusion, metrics_from_predicted
 
@@ -34,6 +34,11 @@ def test_a_table_worked_by_hand() -> None:
 def test_confusion_counts_labels_in_rows_and_predicted_in_columns() -> None:
     assert confusion(PREDICTED, LABELS, 3).tolist() == TABLE
     assert confusion(PREDICTED, LABELS, 4).tolist() == [[*row, 0] for row in TABLE] + [[0] * 4]
+
+
+def test_confusion_is_scikit_learns() -> None:
+    labels, predicted = np.random.default_rng(0).integers(0, 10, (2, 500))
+    assert (confusion(predicted, labels, 10) == confusion_matrix(labels, predicted, labels=range(10))).all()
 
 
 @pytest.mark.parametrize("seed", range(5))
