@@ -1,6 +1,6 @@
 """DataFrame -> alt.Chart, or its Vega-Lite where every click draws it anew. One fixed colour per norm."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from copy import deepcopy
 from functools import lru_cache
 from typing import Any
@@ -90,6 +90,8 @@ def curves_charts(history: pd.DataFrame, metric: str, title: str, axis: str) -> 
     low, high = np.nanmin(long["value"]), np.nanmax(long["value"])
     margin = max(0.02, 0.04 * (high - low))
     bounds = [low - margin, high + margin]
+    names = sorted(set(history["run"]))
+    height = 400 + 22 * -(-len(names) // _legend_columns(names)) + (70 if len(set(history["batch"])) > 1 else 0)
 
     def one(split: str, heading: str) -> alt.Chart:
         return (
@@ -111,7 +113,7 @@ def curves_charts(history: pd.DataFrame, metric: str, title: str, axis: str) -> 
                 ],
             )
             .add_params(hover)
-            .properties(height=430)
+            .properties(height=height)
         )
 
     return one("train", "Train"), one("val", "Validation")
@@ -432,14 +434,24 @@ def _dashes(history: pd.DataFrame) -> alt.StrokeDash:
 def _run_colour(table: pd.DataFrame) -> alt.Color:
     """The colour of each run's norm, with a legend of runs above the chart."""
     norms = table.drop_duplicates("run").set_index("run")["norm"]
-    columns = max(1, min(4, 54 // (max(map(len, norms.index)) + 4)))  # what half a page has room for
     return alt.Color(
         "run:N",
         title=None,
         sort=list(norms.index),
         scale=alt.Scale(domain=list(norms.index), range=[MARKS[norm].colour for norm in norms]),
-        legend=alt.Legend(orient="top", columns=columns, labelLimit=220, symbolStrokeWidth=4, symbolType="stroke"),
+        legend=alt.Legend(
+            orient="top",
+            columns=_legend_columns(norms.index),
+            labelLimit=220,
+            symbolStrokeWidth=4,
+            symbolType="stroke",
+        ),
     )
+
+
+def _legend_columns(names: Iterable[str]) -> int:
+    """How many names of a legend stand in a row: what half a page has room for."""
+    return max(1, min(4, 54 // (max(map(len, names)) + 4)))
 
 
 def _norm_colour() -> alt.Color:
