@@ -34,9 +34,9 @@ class Recipe:
 
 # python -m train --dataset elpv --architecture resnet14 --norm batch
 # Reached on ELPV's test images (656; mean and standard deviation of seeds 0 to 2): instance 85.5 ± 0.5 %,
-# batch-instance 85.0 ± 0.5 %, group 84.3 ± 1.1 %, batch 84.0 ± 0.6 %, layer 83.9 ± 1.3 %, batch-scratch 83.6 ± 0.8 %, none
-# 82.1 ± 0.4 %. Hardware: one thread of an AMD EPYC core, 5 (none) to 21 minutes (batch-instance) a run while other work
-# shared the machine.
+# batch-instance 85.0 ± 0.5 %, group 84.3 ± 1.1 %, batch 84.0 ± 0.6 %, layer 83.9 ± 1.3 %, batch-scratch 83.6 ± 0.8 %,
+# none 82.1 ± 0.4 %. Hardware: one thread of an AMD EPYC core, 5 (none) to 21 minutes (batch-instance) a run while other
+# work shared the machine.
 # Chosen on the validation images: at 128 pixels with a stem of stride 2 an epoch costs what 64 pixels cost without, and
 # 15 epochs gave a validation loss of 0.355; 96 pixels with stride 1, at twice the time, gave 0.398 (an earlier split).
 # Shifts by up to 1/8 with label smoothing and half the learning rate were worse (0.418 against 0.381 after 40 epochs),
