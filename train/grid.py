@@ -156,6 +156,8 @@ def _train(job: Job, device: str, quiet: bool, train: Callable[..., Run]) -> Sta
         return State("trained", _result(train(job, device=device, quiet=quiet)))
     except RunBusy:
         return State("busy", "another process is training it")
+    except FileExistsError:  # another process has finished it since it was found missing
+        return state_of(job)
     except FAILURES as error:
         return State("failed", " ".join(str(error).split()) or type(error).__name__)
 

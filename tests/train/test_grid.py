@@ -119,6 +119,16 @@ def test_two_processes_never_train_the_same_run(jobs: list[Job], monkeypatch: py
     assert not list(run_folder(jobs[0]).parent.glob(".*"))
 
 
+def test_a_run_that_another_process_finishes_just_before_is_done(jobs: list[Job]) -> None:
+    def train(job: Job, **options: object) -> Run:
+        train_run(job, device="cpu", quiet=True)
+        return train_run(job, device="cpu", quiet=True)
+
+    lines: list[str] = []
+    assert train_grid(jobs[:1], train=train, say=lines.append) == []
+    assert lines[0].split()[1] == "done"
+
+
 def test_a_lock_left_behind_by_a_killed_process_locks_nobody_out(jobs: list[Job]) -> None:
     folder = run_folder(jobs[0])
     folder.parent.mkdir(parents=True)
