@@ -14,7 +14,7 @@ from functools import lru_cache
 from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
-from threading import Lock, Thread, Timer
+from threading import Lock, Thread
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -72,35 +72,22 @@ class Selection:
 def warm_up() -> None:
     """Once for all sessions: in the background, loads what the first page does not need and others do.
 
-    That is torch, then the images that the first visitor's runs were tested on, then what counts a model's layers.
+    That is torch, and then the images that the first visitor's runs were tested on.
     """
-
     card = selection().runs[0].card
 
-    def import_torch() -> None:
+    def load() -> None:
         for module in ("explorer.datasets", "explorer.explain", "explorer.bundle"):
             import_module(module)
         gc.freeze()  # Streamlit collects garbage after every run: 0.2 s of searching the modules of torch
         atexit.register(gc.unfreeze)
-        load_images()
-        later.start()
 
-    def load_images() -> None:
         from explorer.datasets import DatasetMissing
 
         with suppress(DatasetMissing, ValueError):  # the page that needs them says so
             _load_dataset(card.dataset.name, card.input.height)
 
-    def import_shapes() -> None:
-        from explorer.capacity import architecture_costs
-
-        # Torch imports a second's worth of modules with the first shapes that have no numbers.
-        architecture_costs({"simplecnn": {}}, "none", {}, classes=2, input_size=(32, 32))
-        gc.freeze()
-
-    later = Timer(1.0, import_shapes)  # seconds: the page that a person opens next comes first
-    later.daemon = True
-    Thread(target=import_torch, daemon=True).start()
+    Thread(target=load, daemon=True).start()
 
 
 def runs_and_problems() -> tuple[list[Run], list[Problem]]:
@@ -360,13 +347,10 @@ def read_upload(file_id: str, sizes: tuple[tuple[int, int], ...], _data: bytes) 
 
 @st.cache_resource(max_entries=64, show_spinner="Counting the layers")
 def _capacity(path: str, stamp: int, _run: Run) -> "tuple[pd.DataFrame, MemorySizes]":
-    import torch
-
     from explorer.capacity import layer_table, memory_sizes
     from explorer.runs import build_model_of
 
-    with torch.device("meta"):  # shapes without numbers
-        network = build_model_of(_run.card)
+    network = build_model_of(_run.card)
     return layer_table(network), memory_sizes(network)
 
 

@@ -269,13 +269,12 @@ def show_image(
         return
     position = split.ids.index(image)
     true = int(answers.labels[position])
-    picture, facts = st.columns([1, 3], vertical_alignment="center")
-    pixels = pictures.enlarge(pictures.to_pixels(split.images[position]), 384)
+    picture, facts = st.columns([1, 4], vertical_alignment="center")
+    pixels = pictures.enlarge(pictures.to_pixels(split.images[position]), 256)
     picture.image(pictures.png_bytes(pixels), output_format="PNG", width="stretch", alt=f"{image}, {classes[true]}")
     with facts:
-        st.markdown(f"### {classes[true]}")
-        failing = [name for name, wrong in zip(answers.runs, answers.wrong[:, position], strict=True) if wrong]
-        st.markdown(f"Its true class. **{len(failing)} of {len(answers.runs)}** norms fail on it.")
+        failing = int(answers.wrong[:, position].sum())
+        st.markdown(f"### {classes[true]}\n\nIts true class. **{failing} of {len(answers.runs)}** norms fail on it.")
         st.caption(" · ".join(f"{key}: {_words(value)}" for key, value in _facts(image, split.facts.iloc[position])))
         show_steps(order, image)
     show_norms(chosen, answers, run, split.images[position], position, settings)
@@ -318,11 +317,11 @@ def show_norms(
     chosen: Selection, answers: Answers, run: Run, image: "Tensor", position: int, settings: HeatmapSettings
 ) -> None:
     """A row of tiles per question: predicted class, true class, and what speaks for one rather than the other."""
-    true = run.card.classes[int(answers.labels[position])]
-    titles = {
-        "predicted": "**Why this answer?** What speaks for the class that each norm predicts.",
-        "true": f"**Where is {true}?** What speaks for the true class.",
-        "contrast": "**What tipped the scales?** What speaks for the predicted rather than the true class.",
+    classes, true = run.card.classes, int(answers.labels[position])
+    questions = {
+        "predicted": ("Why this answer?", "What speaks for the class that each norm predicts."),
+        "true": (f"Where is {classes[true]}?", "What speaks for the true class."),
+        "contrast": ("What tipped the scales?", "What speaks for the predicted rather than the true class."),
     }
     own_engine = settings.method == "gradcam"
     shared = own_engine and st.toggle(
@@ -331,27 +330,36 @@ def show_norms(
         help="Off: each map is stretched to its own maximum, which hides that one may be far weaker than another.",
     )
     explained = {name: explain_test_image(chosen.run(name), position, settings.stage) for name in answers.runs}
-    for side, title in titles.items():
+    sides = [side for side in questions if any(side in one for one in explained.values())]
+    if not own_engine:
+        sides = [side for side in sides if side != "contrast"]
+    tiles, overlays = [], []
+    for side in sides:
         found = {name: one[side] for name, one in explained.items() if side in one}
-        if not found or (side == "contrast" and not own_engine):
-            continue
-        st.markdown(title)
         if own_engine:
             heats = scaled(list(found.values()), "shared" if shared else "own")
         else:
             heats = [
                 heatmap_by_library(chosen.run(name), position, one.target, settings) for name, one in found.items()
             ]
-        overlays = [pictures.overlay(image, heat, settings.opacity) for heat in heats]
-        show_gallery(
-            [explained_tile(name, one, run.card.classes, true, own_engine) for name, one in found.items()],
-            pictures.png_bytes(pictures.contact_sheet(overlays, len(overlays))),
-            columns=len(overlays),
-            key=f"explained-{side}",
-            tile_size=128,
-            pixelated=run.card.input.height <= 48,
-            label=title.replace("*", ""),
-        )
+        shown = {name: pictures.overlay(image, heat, settings.opacity) for name, heat in zip(found, heats, strict=True)}
+        overlays += [shown.get(name, pictures.to_pixels(image)) for name in explained]
+        tiles += [
+            explained_tile(side, name, found[name], classes, true, own_engine)
+            if name in found
+            else Tile(f"{side} {name}", name, ("nothing to contrast",), "right", f"{name} predicts the true class")
+            for name in explained
+        ]
+    show_gallery(
+        tiles,
+        pictures.png_bytes(pictures.contact_sheet(overlays, len(explained))),
+        columns=len(explained),
+        key="explained",
+        tile_size=144,
+        pixelated=run.card.input.height <= 48,
+        label="Heatmaps of every norm",
+        headings=[questions[side] for side in sides],
+    )
     show_legend()
     scale = "one scale for all norms" if shared else "each map on its own scale"
     peak = "Peak: the map's raw maximum." if own_engine else "The contrast of two classes is Grad-CAM's alone."
@@ -363,15 +371,15 @@ def heatmap_by_library(run: Run, position: int, target: int, settings: HeatmapSe
     return heatmaps(run, [position], [target], settings.method, settings.stage)[0]
 
 
-def explained_tile(name: str, one: Explained, classes: tuple[str, ...], true: str, with_note: bool) -> Tile:
+def explained_tile(side: str, name: str, one: Explained, classes: tuple[str, ...], true: int, with_note: bool) -> Tile:
     """The caption of one norm's map; the note says how strong Grad-CAM's raw map is, or why it is blank."""
     answer = f"{classes[one.target]} {one.probabilities[one.target]:.0%}"
     notes = (one.blank or f"peak {one.raw_maximum:.2g}",) if with_note else ()
     return Tile(
-        id=name,
+        id=f"{side} {name}",
         title=name,
         lines=(answer, *notes),
-        tone="right" if classes[one.predicted] == true else "wrong",
+        tone="right" if one.predicted == true else "wrong",
         description=". ".join((f"{name}, stage {one.stage}: {answer}", *notes)),
     )
 

@@ -11,19 +11,21 @@ export default function ({ data, parentElement, setTriggerValue }) {
 }
 
 function createGallery(parentElement) {
-  const grid = document.createElement("div");
-  grid.className = "gallery";
-  grid.setAttribute("role", "group");
-  const gallery = { grid, buttons: [], current: 0, selected: null, newest: 0, sheet: null, drawn: null, onClick: null };
-  grid.addEventListener("click", (event) => {
+  const root = document.createElement("div");
+  root.className = "gallery";
+  root.setAttribute("role", "group");
+  const gallery = {
+    root, parts: [], buttons: [], current: 0, selected: null, newest: 0, sheet: null, drawn: null, onClick: null,
+  };
+  root.addEventListener("click", (event) => {
     const button = event.target.closest("button");
     if (!button) return;
     setCurrent(gallery, gallery.buttons.indexOf(button));
     gallery.onClick(button.dataset.id);
   });
-  grid.addEventListener("focusin", (event) => setCurrent(gallery, gallery.buttons.indexOf(event.target)));
-  grid.addEventListener("keydown", (event) => moveFocus(gallery, event));
-  parentElement.appendChild(grid);
+  root.addEventListener("focusin", (event) => setCurrent(gallery, gallery.buttons.indexOf(event.target)));
+  root.addEventListener("keydown", (event) => moveFocus(gallery, event));
+  parentElement.appendChild(root);
   galleries.set(parentElement, gallery);
   return gallery;
 }
@@ -43,18 +45,48 @@ async function show(gallery, frame) {
     gallery.sheet?.bitmap.close();
     gallery.sheet = { bitmap, digest: frame.digest };
   }
-  const { grid, buttons } = gallery;
-  grid.setAttribute("aria-label", frame.label);
-  grid.classList.toggle("pixelated", frame.pixelated);
-  grid.style.setProperty("--tile-size", `${frame.tile_size}px`);
+  const { root, buttons } = gallery;
+  root.setAttribute("aria-label", frame.label);
+  root.classList.toggle("pixelated", frame.pixelated);
+  root.style.setProperty("--tile-size", `${frame.tile_size}px`);
   while (buttons.length > frame.tiles.length) buttons.pop().remove();
-  while (buttons.length < frame.tiles.length) buttons.push(grid.appendChild(createButton()));
+  while (buttons.length < frame.tiles.length) buttons.push(createButton());
+  arrange(gallery, frame);
   frame.tiles.forEach((tile, index) => fillButton(buttons[index], tile, tile.id === frame.selected));
   drawPictures(gallery, frame);
   const selected = frame.tiles.findIndex((tile) => tile.id === frame.selected);
   const moved = frame.selected !== gallery.selected && selected >= 0;
   gallery.selected = frame.selected;
   setCurrent(gallery, moved ? selected : Math.min(gallery.current, buttons.length - 1));
+}
+
+// One part for all tiles or, under headings, one for each row of the sprite. Only tiles that change parts are moved.
+function arrange({ root, parts, buttons }, { headings, columns }) {
+  const count = Math.max(1, headings.length);
+  const perPart = headings.length ? columns : buttons.length;
+  while (parts.length > count) parts.pop().remove();
+  while (parts.length < count) parts.push(root.appendChild(createPart()));
+  parts.forEach((part, index) => {
+    const [question, rest] = headings[index] ?? ["", ""];
+    const heading = part.firstChild;
+    heading.hidden = !question;
+    heading.firstChild.textContent = question;
+    heading.lastChild.textContent = ` ${rest}`;
+    setOrRemove(part, "role", question && "group");
+    setOrRemove(part, "aria-label", question && `${question} ${rest}`);
+  });
+  buttons.forEach((button, index) => {
+    const tiles = parts[Math.floor(index / perPart)].lastChild;
+    if (button.parentElement !== tiles) tiles.appendChild(button);
+  });
+}
+
+function createPart() {
+  const part = document.createElement("div");
+  const heading = part.appendChild(document.createElement("p"));
+  heading.append(document.createElement("strong"), "");
+  part.appendChild(document.createElement("div")).className = "tiles";
+  return part;
 }
 
 function createButton() {

@@ -52,21 +52,31 @@ def show_gallery(
     on_click: Callable[[str], None] | None = None,
     pixelated: bool = False,
     label: str = "Pictures",
+    headings: Sequence[tuple[str, str]] = (),
 ) -> str | None:
     """The id of the tile that was clicked in this very run, or None; draws the tiles as a grid.
 
     `sprite` is one PNG: equal pictures in reading order, `columns` in a row, as many rows as the tiles need.
     `tile_size` is the least width of a tile in CSS pixels; tiles grow to fill the row, and a narrow screen shows two
     in a row. `pixelated` keeps the pixels of much enlarged pictures crisp. `on_click` is called with the id before the
-    run, as widget callbacks are. No tiles draw nothing.
-    Raises ValueError when two tiles share an id, or when the sprite is no PNG or does not divide into the tiles.
+    run, as widget callbacks are. `headings`, a question in bold and what follows it, make each row of the sprite a
+    group of its own below its heading. No tiles draw nothing.
+    Raises ValueError when two tiles share an id, when the sprite is no PNG or does not divide into the tiles, or when
+    there is not one heading per row.
     """
     if not tiles:
         return None
     result = _component(
         key=key,
         data=pack_frame(
-            tiles, sprite, columns=columns, tile_size=tile_size, selected=selected, pixelated=pixelated, label=label
+            tiles,
+            sprite,
+            columns=columns,
+            tile_size=tile_size,
+            selected=selected,
+            pixelated=pixelated,
+            label=label,
+            headings=headings,
         ),
         on_clicked_change=lambda: on_click(st.session_state[key].clicked) if on_click else None,
     )
@@ -82,6 +92,7 @@ def pack_frame(
     selected: str | None = None,
     pixelated: bool = False,
     label: str = "Pictures",
+    headings: Sequence[tuple[str, str]] = (),
 ) -> bytes:
     """What the browser gets: length of the header (4 bytes, little endian), the header as JSON, the sprite.
 
@@ -91,6 +102,8 @@ def pack_frame(
     _check_ids(tiles)
     rows = math.ceil(len(tiles) / columns)
     _check_sprite(sprite, columns, rows)
+    if headings and len(headings) != rows:
+        raise ValueError(f"expected one heading for each of {rows} rows of {columns} tiles, got {len(headings)}")
     header = {
         "tiles": [asdict(tile) for tile in tiles],
         "columns": columns,
@@ -100,6 +113,7 @@ def pack_frame(
         "selected": selected,
         "pixelated": pixelated,
         "label": label,
+        "headings": list(headings),
     }
     encoded = json.dumps(header).encode()
     return struct.pack("<I", len(encoded)) + encoded + sprite

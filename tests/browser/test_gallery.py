@@ -14,7 +14,7 @@ from PIL import Image
 
 from explorer.pages.gallery import Tile, show_gallery
 
-second = st.toggle("Second sheet")
+second, headed = st.toggle("Second sheet"), st.toggle("Headings")
 count, green = (4, 200) if second else (6, 0)
 sheet = Image.new("RGB", (3 * 8, 2 * 6))
 for index in range(count):
@@ -32,7 +32,8 @@ def remember(tile_id):
 
 remembered = st.session_state.get("remembered")
 clicked = show_gallery(
-    tiles, file.getvalue(), columns=3, key="gallery", selected=remembered, on_click=remember, label="Failures"
+    tiles, file.getvalue(), columns=3, key="gallery", selected=remembered, on_click=remember, label="Failures",
+    headings=[("Why?", "Upper row."), ("Where?", "Lower row.")] if headed else [],
 )
 clicks = st.session_state.get("clicks", 0)
 st.text(f"clicked {clicked}, remembered {st.session_state.get('remembered')}, {clicks} in all")
@@ -66,6 +67,18 @@ def test_a_click_names_its_tile_and_selects_it(page: Page, tiles: Locator):
     expect(page.get_by_text("clicked image-4, remembered image-4")).to_be_visible()
     expect(tiles.nth(4)).to_have_attribute("aria-pressed", "true")
     expect(page.locator(".gallery button[aria-pressed=true]")).to_have_count(1)
+
+
+def test_headings_make_groups_of_the_rows_and_go_again(page: Page, tiles: Locator):
+    tiles.evaluate_all("all => all.forEach((b, i) => { b.numbered = i; })")
+    groups = [page.get_by_role("group", name=name).get_by_role("button") for name in ("Why? Upper", "Where? Lower")]
+    for count in (3, 0):
+        page.get_by_text("Headings").click()
+        for group in groups:
+            expect(group).to_have_count(count)
+        assert page.get_by_text("Why? Upper row.").is_visible() == (count > 0)
+        assert tiles.evaluate_all("all => all.map(b => b.numbered)") == [0, 1, 2, 3, 4, 5]
+        assert colours(tiles) == [[40 * index, 0, 0, 255] for index in range(6)]
 
 
 def test_a_click_fires_once_and_again_when_repeated(page: Page, tiles: Locator):

@@ -43,6 +43,17 @@ def test_the_digest_changes_with_the_sprite_only():
     assert digest(png(30, 10)) != digest(png(60, 10))
 
 
+def test_headings_go_with_the_rows_of_the_sprite():
+    def headings(*given: tuple[str, str]) -> list[list[str]]:
+        frame = pack_frame([*TILES, Tile("d")], png(20, 14), columns=2, tile_size=140, headings=given)
+        return json.loads(frame[4 : 4 + struct.unpack_from("<I", frame)[0]])["headings"]
+
+    assert headings() == []
+    assert headings(("Why?", "Because."), ("Where?", "")) == [["Why?", "Because."], ["Where?", ""]]
+    with pytest.raises(ValueError, match="one heading for each of 2 rows of 2 tiles, got 1"):
+        headings(("Why?", "Because."))
+
+
 @pytest.mark.parametrize(
     ("tiles", "sprite", "message"),
     [

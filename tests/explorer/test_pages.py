@@ -69,12 +69,16 @@ def healthy(app: AppTest) -> AppTest:
 
 
 def galleries(app: AppTest, label: str = "") -> list[dict]:
-    """The galleries on the page whose label starts so: the header that the browser gets, which tells pictures apart."""
+    """The galleries on the page whose label starts so: the header that the browser gets, which tells pictures apart.
+
+    Below `png` stands the sheet of its pictures.
+    """
     found = []
     for component in app.get("bidi_component"):
         if component.proto.component_name.endswith("gallery"):
             (length,) = struct.unpack("<I", component.proto.bytes[:4])
-            found.append(json.loads(component.proto.bytes[4 : 4 + length]))
+            header = json.loads(component.proto.bytes[4 : 4 + length])
+            found.append(header | {"png": component.proto.bytes[4 + length :]})
     return [header for header in found if header["label"].startswith(label)]
 
 
@@ -433,14 +437,37 @@ def test_the_large_image_is_explained_by_every_norm(open_app: OpenApp, runs: dic
     app = open_app("failures", run="batch", image=row["image_id"])
     assert len(pictures(app)) == 1
     assert row["true"] in words(app)
-    for kind, question in (("predicted", "Why this answer?"), ("true", "Where is")):
-        shown = {tile["title"]: tile for tile in tiles(app, question)}
-        assert set(shown) == set(runs)
-        for norm, run in runs.items():
-            answer = stored(run).set_index("image_id").loc[row["image_id"]]
-            assert answer[kind] in " ".join(shown[norm]["lines"])
-            assert shown[norm]["tone"] == ("right" if answer["predicted"] == answer["true"] else "wrong")
-    assert sheets(app, "Why this answer?") != sheets(app, "Where is")
+    (gallery,) = galleries(app, "Heatmaps of every norm")
+    assert [question for question, _ in gallery["headings"]] == [
+        "Why this answer?",
+        f"Where is {row['true']}?",
+        "What tipped the scales?",
+    ]
+    answers = {norm: stored(run).set_index("image_id").loc[row["image_id"]] for norm, run in runs.items()}
+    for number, kind in enumerate(("predicted", "true", "predicted")):
+        shown = gallery["tiles"][number * len(runs) : (number + 1) * len(runs)]
+        assert [tile["title"] for tile in shown] == list(runs)
+        for tile, answer in zip(shown, answers.values(), strict=True):
+            right = answer["predicted"] == answer["true"]
+            assert tile["tone"] == ("right" if right else "wrong")
+            said = "nothing to contrast" if right and number == 2 else answer[kind]
+            assert said in " ".join(tile["lines"])
+
+
+def test_the_sheet_of_the_large_image_has_each_norm_below_itself(open_app: OpenApp, runs: dict[str, Run]):
+    row = misclassified(runs["batch"]).iloc[3]
+    app = open_app("failures", run="batch", image=row["image_id"])
+    (gallery,) = galleries(app, "Heatmaps of every norm")
+    sheet = np.asarray(Image.open(io.BytesIO(gallery["png"])).convert("RGB"))
+    rows = [np.split(part, len(runs), axis=1) for part in np.split(sheet, 3)]
+    split = load_dataset(runs["batch"].card.dataset.name, size=len(sheet) // 3).splits["test"]
+    image = split.images[split.ids.index(row["image_id"])].permute(1, 2, 0).numpy()
+    for column, run in enumerate(runs.values()):
+        answer = stored(run).set_index("image_id").loc[row["image_id"]]
+        right = answer["predicted"] == answer["true"]
+        predicted, true, contrast = (part[column] for part in rows)
+        assert np.array_equal(predicted, true) == right
+        assert np.array_equal(contrast, image) == right
 
 
 def test_heatmaps_change_the_pictures_and_nothing_else(open_app: OpenApp):
