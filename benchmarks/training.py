@@ -4,16 +4,20 @@
     python -m benchmarks.training --setup elpv    # resnet14 with stem stride 2 at 128x128, as on ELPV
 
 Both train the same model on the same images in batches of the same size on the CPU. Ours: images in one tensor,
-augmentations of whole batches, bf16 autocast, channels_last. Plain: PIL images made from an array in memory, as
-torchvision's CIFAR10 does (no file is read or decoded), torchvision's transforms one image at a time, fp32; workers
-outlive the epoch.
+augmentations of whole batches, bf16 autocast, channels_last, memory kept as `python -m train` keeps it. Plain: PIL
+images made from an array in memory, as torchvision's CIFAR10 does (no file is read or decoded), torchvision's
+transforms one image at a time, fp32; workers outlive the epoch. Each plain loop has a process of its own, whose memory
+is managed as it comes, and waits there while the others have their turn.
 """
 
 import argparse
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from statistics import median
 from typing import Any
 
@@ -29,6 +33,7 @@ from explorer.architectures import build_model
 from explorer.architectures.staged import StagedModel
 from explorer.datasets import Split
 from explorer.runs import InputSpec
+from train.memory import keep_freed_memory
 from train.recipes import Recipe, architecture_arguments_for, recipe_for, size_for
 from train.solver import Solver
 
@@ -108,6 +113,36 @@ def plain_epoch(setup: str, split: Split, side: int, recipe: Recipe, workers: in
     return epoch
 
 
+@contextmanager
+def elsewhere(threads: int, setup: str, count: int, side: int, recipe: Recipe, workers: int) -> Iterator[Callable]:
+    """What has a process of its own train a plain epoch, and returns when that is done."""
+    context = get_context("spawn")
+    here, there = context.Pipe()
+    process = context.Process(target=_serve_plain_epochs, args=(there, threads, setup, count, side, recipe, workers))
+    process.start()
+    there.close()  # so that recv fails rather than waits should the process die
+
+    def epoch() -> None:
+        here.send(True)
+        here.recv()
+
+    try:
+        yield epoch
+    finally:
+        here.send(False)
+        process.join()
+
+
+def _serve_plain_epochs(
+    asked: Connection, threads: int, setup: str, count: int, side: int, recipe: Recipe, workers: int
+) -> None:
+    torch.set_num_threads(threads)
+    epoch = plain_epoch(setup, made_up_images(count, side, CLASSES[setup]), side, recipe, workers)
+    while asked.recv():
+        epoch()
+        asked.send(None)
+
+
 def share_of_the_rest(solver: Solver, epoch: Callable[[], None], repeats: int) -> float:
     """The median share of an epoch that is none of forward pass, loss, backward pass and optimizer step."""
     parts = ((solver.model, "forward"), (solver.loss, "forward"), (Tensor, "backward"), (solver.optimizer, "step"))
@@ -140,9 +175,15 @@ def main() -> None:
         epochs=2 * options.repeats + 1,  # one not counted, then with and without the stopwatch
         learning_rate=1e-4,  # noise teaches nothing, and with so little the weights stay finite
     )
+    keep_freed_memory()
     solver, ours = our_epoch(setup, split, side, recipe)
-    plain = {f"plain, {workers} workers": plain_epoch(setup, split, side, recipe, workers) for workers in WORKERS}
-    seconds = take_turns({"ours": ours, **plain}, options.repeats)
+    names = {f"plain, {workers} workers": workers for workers in WORKERS}
+    with ExitStack() as stack:
+        plain = {
+            name: stack.enter_context(elsewhere(options.threads, setup, count, side, recipe, workers))
+            for name, workers in names.items()
+        }
+        seconds = take_turns({"ours": ours, **plain}, options.repeats)
     print_table(
         ("loop", "images / s", "ours is faster by", f"aim {RATIO_AIM}"),
         [("ours", f"{count / median(seconds['ours']):.0f}", "", "")]

@@ -16,6 +16,7 @@ from train.augment import AUGMENTATIONS
 from train.capacity import capacity_text
 from train.grid import GRIDS, describe, report, state_of, train_grid
 from train.job import Job, RunBusy, default_job, train_run
+from train.memory import keep_freed_memory
 from train.recipes import Recipe
 from train.solver import LOSSES, OPTIMIZERS, PRECISIONS, SCHEDULERS, TrainingDiverged
 
@@ -23,6 +24,7 @@ from train.solver import LOSSES, OPTIMIZERS, PRECISIONS, SCHEDULERS, TrainingDiv
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit status: 0 when all is done, 1 with the reason on stderr when it is not, 130 after Ctrl-C."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    keep_freed_memory()
     try:
         if given[:1] == ["grid"]:
             return run_grid(build_grid_parser().parse_args(given[1:]))
