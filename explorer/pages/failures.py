@@ -356,6 +356,7 @@ def show_norms(
         columns=len(explained),
         key="explained",
         tile_size=144,
+        clickable=False,
         pixelated=run.card.input.height <= 48,
         label="Heatmaps of every norm",
         headings=[questions[side] for side in sides],

@@ -18,7 +18,7 @@ function createGallery(parentElement) {
     root, parts: [], buttons: [], current: 0, selected: null, newest: 0, sheet: null, drawn: null, onClick: null,
   };
   root.addEventListener("click", (event) => {
-    const button = event.target.closest("button");
+    const button = event.target.closest("button"); // none where tiles are not clickable
     if (!button) return;
     setCurrent(gallery, gallery.buttons.indexOf(button));
     gallery.onClick(button.dataset.id);
@@ -50,7 +50,7 @@ async function show(gallery, frame) {
   root.classList.toggle("pixelated", frame.pixelated);
   root.style.setProperty("--tile-size", `${frame.tile_size}px`);
   while (buttons.length > frame.tiles.length) buttons.pop().remove();
-  while (buttons.length < frame.tiles.length) buttons.push(createButton());
+  while (buttons.length < frame.tiles.length) buttons.push(createTile(frame.clickable));
   arrange(gallery, frame);
   frame.tiles.forEach((tile, index) => fillButton(buttons[index], tile, tile.id === frame.selected));
   drawPictures(gallery, frame);
@@ -89,9 +89,11 @@ function createPart() {
   return part;
 }
 
-function createButton() {
-  const button = document.createElement("button");
-  button.type = "button";
+function createTile(clickable) {
+  const button = document.createElement(clickable ? "button" : "div");
+  button.className = "tile";
+  if (clickable) button.type = "button";
+  else button.setAttribute("role", "img");
   button.appendChild(document.createElement("canvas")).setAttribute("aria-hidden", "true");
   const mark = button.appendChild(document.createElement("span"));
   mark.className = "mark";
@@ -103,7 +105,7 @@ function createButton() {
 function fillButton(button, tile, selected) {
   button.dataset.id = tile.id;
   button.dataset.tone = tile.tone;
-  button.setAttribute("aria-pressed", String(selected));
+  if (button.type) button.setAttribute("aria-pressed", String(selected));
   setOrRemove(button, "aria-label", tile.description);
   setOrRemove(button, "title", tile.description);
   button.querySelector(".mark").textContent = { wrong: "✕", right: "✓", plain: "" }[tile.tone];
@@ -145,7 +147,9 @@ function drawPictures(gallery, frame) {
 // One tab stop for the whole grid: the tab key enters at the current tile, arrow keys move within.
 function setCurrent(gallery, index) {
   gallery.current = Math.max(0, index);
-  gallery.buttons.forEach((button, at) => button.setAttribute("tabindex", at === gallery.current ? "0" : "-1"));
+  gallery.buttons.forEach((button, at) => {
+    if (button.type) button.setAttribute("tabindex", at === gallery.current ? "0" : "-1");
+  });
 }
 
 function moveFocus(gallery, event) {

@@ -7,13 +7,12 @@ import json
 import math
 import struct
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from pathlib import Path
 from typing import Literal
 
-import streamlit as st
 from streamlit.components.v2 import component
 
 _HERE = Path(__file__).parent
@@ -49,7 +48,7 @@ def show_gallery(
     key: str,
     tile_size: int = 140,
     selected: str | None = None,
-    on_click: Callable[[str], None] | None = None,
+    clickable: bool = True,
     pixelated: bool = False,
     label: str = "Pictures",
     headings: Sequence[tuple[str, str]] = (),
@@ -58,9 +57,9 @@ def show_gallery(
 
     `sprite` is one PNG: equal pictures in reading order, `columns` in a row, as many rows as the tiles need.
     `tile_size` is the least width of a tile in CSS pixels; tiles grow to fill the row, and a narrow screen shows two
-    in a row. `pixelated` keeps the pixels of much enlarged pictures crisp. `on_click` is called with the id before the
-    run, as widget callbacks are. `headings`, a question in bold and what follows it, make each row of the sprite a
-    group of its own below its heading. No tiles draw nothing.
+    in a row. `pixelated` keeps the pixels of much enlarged pictures crisp. Not `clickable`, tiles are pictures to look
+    at alone. `headings`, a question in bold and what follows it, make each row of the sprite a group of its own below
+    its heading. No tiles draw nothing.
     Raises ValueError when two tiles share an id, when the sprite is no PNG or does not divide into the tiles, or when
     there is not one heading per row.
     """
@@ -74,11 +73,12 @@ def show_gallery(
             columns=columns,
             tile_size=tile_size,
             selected=selected,
+            clickable=clickable,
             pixelated=pixelated,
             label=label,
             headings=headings,
         ),
-        on_clicked_change=lambda: on_click(st.session_state[key].clicked) if on_click else None,
+        on_clicked_change=lambda: None,  # makes `clicked` an attribute of the result
     )
     return result.clicked
 
@@ -90,6 +90,7 @@ def pack_frame(
     columns: int,
     tile_size: int,
     selected: str | None = None,
+    clickable: bool = True,
     pixelated: bool = False,
     label: str = "Pictures",
     headings: Sequence[tuple[str, str]] = (),
@@ -111,6 +112,7 @@ def pack_frame(
         "digest": blake2b(sprite, digest_size=8).hexdigest(),  # the browser decodes a sprite only when it changed
         "tile_size": tile_size,
         "selected": selected,
+        "clickable": clickable,
         "pixelated": pixelated,
         "label": label,
         "headings": list(headings),

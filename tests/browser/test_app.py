@@ -68,7 +68,7 @@ def test_a_click_on_a_failure_opens_it_and_escape_closes_it(page: Page, app: App
         tile.click()
         dialog = expect_explained(page, image, norms=3)
         expect(dialog.get_by_role("heading", name=true)).to_be_visible()
-        expect(dialog.get_by_role("button", name=predicted)).not_to_have_count(0)
+        expect(dialog.get_by_role("img", name=predicted)).not_to_have_count(0)
         expect_query(page, image=image)
         page.keyboard.press("Escape")
         expect(dialog).to_have_count(0)

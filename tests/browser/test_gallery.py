@@ -26,15 +26,17 @@ tiles = [
     Tile(f"image-{index}", f"<b>cell</b> {index}", ("is a", "seen as b"), "wrong", f"cell {index}, is a, seen as b")
     for index in range(count)
 ]
-def remember(tile_id):
-    st.session_state.remembered = tile_id
+before = st.session_state.get("gallery")
+if before and before.clicked:
+    st.session_state.remembered = before.clicked
     st.session_state.clicks = st.session_state.get("clicks", 0) + 1
 
-remembered = st.session_state.get("remembered")
 clicked = show_gallery(
-    tiles, file.getvalue(), columns=3, key="gallery", selected=remembered, on_click=remember, label="Failures",
+    tiles, file.getvalue(), columns=3, key="gallery", selected=st.session_state.get("remembered"), label="Failures",
     headings=[("Why?", "Upper row."), ("Where?", "Lower row.")] if headed else [],
 )
+st.write("Only to look at:")
+show_gallery(tiles, file.getvalue(), columns=3, key="still", clickable=False, label="Still")
 clicks = st.session_state.get("clicks", 0)
 st.text(f"clicked {clicked}, remembered {st.session_state.get('remembered')}, {clicks} in all")
 """
@@ -54,6 +56,7 @@ def tiles(page: Page, address: str, settled: Callable[[Page], None]) -> Locator:
     settled(page)
     tiles = page.locator(".gallery button")
     expect(tiles).to_have_count(6)
+    expect(page.get_by_role("group", name="Still").get_by_role("img")).to_have_count(6)
     return tiles
 
 
@@ -121,6 +124,14 @@ def test_the_grid_is_one_tab_stop(page: Page, tiles: Locator):
     assert tiles.evaluate_all("all => all.map(b => b.tabIndex)") == [-1, -1, -1, 0, -1, -1]
     page.keyboard.press("Tab")
     assert page.evaluate(FOCUSED) is None
+
+
+def test_tiles_that_are_not_clickable_are_pictures_without_a_tab_stop(page: Page, tiles: Locator):
+    still = page.get_by_role("group", name="Still").get_by_role("img", name="cell 4, is a, seen as b")
+    still.click()
+    assert still.evaluate("tile => [tile.tabIndex, getComputedStyle(tile).cursor]") == [-1, "auto"]
+    expect(page.get_by_text("clicked None, remembered None, 0 in all")).to_be_visible()
+    assert colours(page.get_by_role("group", name="Still").get_by_role("img"))[4] == [160, 0, 0, 255]
 
 
 def test_a_rerun_keeps_the_nodes_and_the_focus(page: Page, tiles: Locator):
