@@ -413,7 +413,7 @@ def _overlap_specification(count: int, selection: str) -> Specification:
         ],
     )
     ticks = base.mark_tick(color=MARKS["batch-instance"].colour, thickness=3, size=18).encode(x="expected:Q")
-    text = base.mark_text(align="left", dx=6, color=QUIET).encode(x="beside:Q", text="observed:Q")
+    text = base.mark_text(align="left", dx=6, color=QUIET).encode(x="beside:Q", text=alt.Text("observed:Q", format=","))
     return (bars.add_params(picked) + ticks + text).properties(height=28 * count + 60).to_dict()
 
 

@@ -423,8 +423,8 @@ def show_found(chosen: Selection, answers: Answers, row: int, positions: np.ndar
     run = chosen.run(label)
     left, middle, right = st.columns([4, 1, 2], vertical_alignment="center")
     left.markdown(
-        f"**{label}** misclassifies **{int(answers.wrong[row].sum())} of {len(answers.labels):,}** test images; "
-        f"**{len(positions)}** images match the filters."
+        f"**{label}** misclassifies **{int(answers.wrong[row].sum()):,} of {len(answers.labels):,}** test images; "
+        f"**{len(positions):,}** images match the filters."
     )
     with_heatmaps = middle.toggle(
         "Heatmaps", key="heatmaps", bind="query-params", help="Where the predicted class was seen."
