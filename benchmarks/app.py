@@ -38,7 +38,7 @@ const drawn = () => all('[data-test-connection-state=CONNECTED][data-test-script
   && all('[data-testid=stVegaLiteChart]').every(chart => chart.querySelector('canvas, svg'));
 const title = () => document.querySelector('h1')?.innerText;
 const tiles = () => all('[data-testid=stBidiComponentIsolated]')
-  .flatMap(frame => [...frame.shadowRoot.querySelectorAll('.gallery button')])
+  .flatMap(frame => [...(frame.shadowRoot?.querySelectorAll('.gallery button') ?? [])])
   .map(tile => tile.dataset.id).join();
 const milliseconds = () => performance.now() - (window.clickedAt ?? 0);
 """
