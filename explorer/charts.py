@@ -31,7 +31,7 @@ def accuracy_chart(table: pd.DataFrame) -> Chart:
     """
     order = table.sort_values("accuracy", ascending=False)["run"].tolist()
     base = alt.Chart(table).encode(
-        y=alt.Y("run:N", sort=order, title=None, axis=alt.Axis(labelLimit=240)),
+        y=alt.Y("run:N", sort=order, title=None, axis=_names_axis(labelLimit=240)),
         color=_norm_colour(),
         tooltip=[
             alt.Tooltip("run:N", title="run"),
@@ -59,7 +59,7 @@ def seeds_chart(table: pd.DataFrame) -> Chart:
     scale = alt.Scale(zero=False, padding=12, nice=True)
     base = alt.Chart(table).encode(
         x=alt.X("accuracy:Q", scale=scale, axis=alt.Axis(format=".1%", title="test accuracy", tickCount=8)),
-        y=alt.Y("norm:N", sort=order, title=None, axis=alt.Axis(labelLimit=240)),
+        y=alt.Y("norm:N", sort=order, title=None, axis=_names_axis(labelLimit=240)),
         color=_norm_colour(),
     )
     spread = base.mark_errorbar(extent="stdev", thickness=3, opacity=0.55).encode(x=alt.X("accuracy:Q", title=""))
@@ -122,8 +122,8 @@ def curves_charts(history: pd.DataFrame, metric: str, title: str, axis: str) -> 
 def probability_chart(table: pd.DataFrame) -> Chart:
     """The probability of each class (column) by each run (row). Columns: `run`, `class`, `probability`."""
     base = alt.Chart(table).encode(
-        x=alt.X("class:N", sort=None, title=None, axis=alt.Axis(orient="top", labelAngle=0, labelLimit=130)),
-        y=alt.Y("run:N", sort=None, title=None, axis=alt.Axis(labelLimit=240)),
+        x=alt.X("class:N", sort=None, title=None, axis=_names_axis(orient="top", labelAngle=0, labelLimit=130)),
+        y=alt.Y("run:N", sort=None, title=None, axis=_names_axis(labelLimit=240)),
     )
     cells = base.mark_rect(cornerRadius=3).encode(
         color=alt.Color("probability:Q", scale=alt.Scale(scheme="blues", domain=[0, 1]), legend=None),
@@ -183,8 +183,8 @@ def recall_chart(table: pd.DataFrame) -> Chart:
     """
     table = table.assign(text=["–" if np.isnan(value) else f"{value:.0%}" for value in table["recall"]])
     base = alt.Chart(table).encode(
-        x=alt.X("class:N", sort=None, title=None, axis=alt.Axis(orient="top", labelAngle=0, labelLimit=130)),
-        y=alt.Y("run:N", sort=None, title=None, axis=alt.Axis(labelLimit=240)),
+        x=alt.X("class:N", sort=None, title=None, axis=_names_axis(orient="top", labelAngle=0, labelLimit=130)),
+        y=alt.Y("run:N", sort=None, title=None, axis=_names_axis(labelLimit=240)),
         tooltip=[
             alt.Tooltip("run:N", title="run"),
             alt.Tooltip("class:N", title="class"),
@@ -213,8 +213,8 @@ def agreement_chart(table: pd.DataFrame, runs: Sequence[str]) -> Chart:
         ink=np.where(table["agreement"] > 0.6, "white", "#1a2130"),
     )
     base = alt.Chart(table).encode(
-        x=alt.X("run_b:N", sort=list(runs), title=None, axis=alt.Axis(orient="top", labelAngle=-30, labelLimit=130)),
-        y=alt.Y("run_a:N", sort=list(runs), title=None, axis=alt.Axis(labelLimit=240)),
+        x=alt.X("run_b:N", sort=list(runs), title=None, axis=_names_axis(orient="top", labelAngle=-30, labelLimit=130)),
+        y=alt.Y("run_a:N", sort=list(runs), title=None, axis=_names_axis(labelLimit=240)),
         tooltip=[
             alt.Tooltip("run_a:N", title="row"),
             alt.Tooltip("run_b:N", title="column"),
@@ -241,7 +241,7 @@ def differences_chart(table: pd.DataFrame) -> Chart:
         reliable=table["p_holm"] < 0.05,
     )
     base = alt.Chart(points).encode(
-        y=alt.Y("run_a:N", sort=points["run_a"].tolist(), title=None, axis=alt.Axis(labelLimit=240)),
+        y=alt.Y("run_a:N", sort=points["run_a"].tolist(), title=None, axis=_names_axis(labelLimit=240)),
         tooltip=[
             alt.Tooltip("run_a:N", title="run"),
             alt.Tooltip("difference:Q", title="difference in points", format="+.2f"),
@@ -280,9 +280,9 @@ def pairs_chart(table: pd.DataFrame, runs: list[str]) -> Chart:
             "run_b:N",
             sort=runs,
             title=None,
-            axis=alt.Axis(orient="top", labelAngle=-40, labelLimit=160, labelOverlap=False),
+            axis=_names_axis(orient="top", labelAngle=-40, labelLimit=160, labelOverlap=False),
         ),
-        y=alt.Y("run_a:N", sort=runs, title=None, axis=alt.Axis(labelLimit=200)),
+        y=alt.Y("run_a:N", sort=runs, title=None, axis=_names_axis(labelLimit=200)),
         tooltip=[
             alt.Tooltip("run_a:N", title="row"),
             alt.Tooltip("run_b:N", title="column"),
@@ -357,10 +357,10 @@ def confusion_chart(table: pd.DataFrame, selection: str, signed: bool = False) -
 
 @lru_cache(maxsize=64)
 def _confusion_specification(classes: tuple[str, ...], selection: str, signed: bool, reach: int) -> Specification:
-    tilted = alt.Axis(orient="top", labelAngle=-30, labelLimit=130, labelOverlap=False)
+    tilted = _names_axis(orient="top", labelAngle=-30, labelLimit=130, labelOverlap=False)
     base = alt.Chart(alt.NamedData(ROWS)).encode(
         x=alt.X("predicted:N", sort=list(classes), title="predicted", axis=tilted),
-        y=alt.Y("true:N", sort=list(classes), title="true", axis=alt.Axis(labelLimit=130)),
+        y=alt.Y("true:N", sort=list(classes), title="true", axis=_names_axis(labelLimit=130)),
         tooltip=["true:N", "predicted:N", alt.Tooltip("count:Q", title="images")],
     )
     if signed:
@@ -401,7 +401,9 @@ def overlap_chart(table: pd.DataFrame, selection: str) -> Specification:
 
 @lru_cache(maxsize=64)
 def _overlap_specification(count: int, selection: str) -> Specification:
-    base = alt.Chart(alt.NamedData(ROWS)).encode(y=alt.Y("set:N", sort=None, title=None, axis=alt.Axis(labelLimit=230)))
+    base = alt.Chart(alt.NamedData(ROWS)).encode(
+        y=alt.Y("set:N", sort=None, title=None, axis=_names_axis(labelLimit=230))
+    )
     picked = alt.selection_point(name=selection, fields=["set"], clear=False)
     bars = base.mark_bar(cursor="pointer", cornerRadiusEnd=3).encode(
         x=alt.X("observed:Q", title="images"),
@@ -447,6 +449,11 @@ def _run_colour(table: pd.DataFrame) -> alt.Color:
             symbolType="stroke",
         ),
     )
+
+
+def _names_axis(**arguments: Any) -> alt.Axis:
+    """An axis of names that each stand at the middle of their row or column, the first and the last ones too."""
+    return alt.Axis(labelFlush=False, **arguments)
 
 
 def _legend_columns(names: Iterable[str]) -> int:
