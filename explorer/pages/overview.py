@@ -146,12 +146,10 @@ def show_seeds(table: pd.DataFrame) -> None:
     config: dict = column_config() | {"norm": OTHER_COLUMNS["run"], "n": "Seeds"}
     for column, summary in found.items():
         figures |= {column: summary["mean"], f"{column}_std": summary["std"]}
-        config |= {f"{column}_std": spread_column(column)}
+        config[f"{column}_std"] = spread_column(column)
         split, _, metric = column.partition("_")
-        if metric == "misclassified":
-            config[column] = st.column_config.NumberColumn(
-                f"{WORDS[split]} {metric}", format="%.1f"
-            )  # a mean of counts
+        if metric == "misclassified":  # a mean of counts
+            config[column] = st.column_config.NumberColumn(f"{WORDS[split]} {metric}", format="%.1f")
     shown = pd.DataFrame(figures).sort_values(columns[0], ascending=False)
     st.dataframe(shown, hide_index=True, column_order=list(figures), column_config=config, placeholder="–")
     st.caption(
