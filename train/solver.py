@@ -27,11 +27,35 @@ LOSSES: dict[str, Callable[..., nn.Module]] = {
     "cross_entropy": nn.CrossEntropyLoss,
     "multi_margin": nn.MultiMarginLoss,
 }
+
+
+def _muon(
+    groups: list[dict[str, Any]],
+    lr: float,
+    *,
+    momentum: float = 0.95,
+    nesterov: bool = True,
+    ns_steps: int = 5,
+    adamw_share: float = 0.1,
+) -> Optimizer:
+    """Muon for weights: each step a matrix whose singular values are all about the learning rate.
+
+    Norm parameters and biases take AdamW's steps at `adamw_share` of that rate. Source: Jordan 2024,
+    https://kellerjordan.github.io/posts/muon/
+    """
+    from pytorch_optimizer import Muon  # 2 seconds that other optimizers need not wait
+
+    weights, others = groups
+    muon = {"use_muon": True, "lr": lr, "momentum": momentum, "nesterov": nesterov, "ns_steps": ns_steps}
+    return Muon([{**weights, **muon}, {**others, "use_muon": False, "lr": adamw_share * lr}])
+
+
 OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "sgd": torch.optim.SGD,  # not fused: that reads memory as it lies, and a loaded momentum does not lie channels last
     "adam": torch.optim.Adam,
     "adamw": torch.optim.AdamW,
     "rmsprop": torch.optim.RMSprop,
+    "muon": _muon,
 }
 
 
@@ -46,7 +70,7 @@ def _one_cycle(
 ) -> lr_scheduler.LRScheduler:
     """Up to the learning rate and down to nothing over the whole training (Smith 2018, arXiv 1708.07120).
 
-    The momentum goes the other way, from 0.95 to 0.85 and back.
+    The momentum goes the other way, from 0.95 to 0.85 and back, unless the optimizer is Muon.
     """
     peak = [group["lr"] for group in optimizer.param_groups]
     if pct_start * (steps + 1) == 1:  # a way up of no steps, by whose length OneCycleLR would divide
@@ -58,6 +82,7 @@ def _one_cycle(
         pct_start=float(pct_start),
         div_factor=div_factor,
         final_div_factor=final_div_factor,
+        cycle_momentum=not optimizer.defaults.keys().isdisjoint({"momentum", "betas"}),
     )
 
 
@@ -251,7 +276,8 @@ class Solver:
         for key, value in _below("optimizer/", tensors).items():
             index, _, name = key.partition("/")
             states.setdefault(int(index), {})[name] = value
-        self.optimizer.load_state_dict({"state": states, "param_groups": plain["groups"]})
+        groups = [{key: _as_tuple(value) for key, value in group.items()} for group in plain["groups"]]
+        self.optimizer.load_state_dict({"state": states, "param_groups": groups})
         self.scheduler.load_state_dict(plain["scheduler"])
 
     def _train_epoch(self, bar: tqdm) -> None:
@@ -388,6 +414,11 @@ def _copied(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+
+
+def _as_tuple(value: Any) -> Any:
+    """The value with its lists as tuples, which JSON does not know."""
+    return tuple(_as_tuple(item) for item in value) if isinstance(value, list) else value
 
 
 def _as_json(value: Any) -> Any:

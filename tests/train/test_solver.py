@@ -54,15 +54,20 @@ class TestLearning:
         losses = solver.history["train_loss"].tolist()
         assert losses[-1] < 0.7 * losses[0]
 
-    @pytest.mark.parametrize("optimizer", OPTIMIZERS)
+    @pytest.mark.parametrize("optimizer", sorted(OPTIMIZERS.keys() - {"muon"}))
     def test_one_batch_an_epoch_is_the_loop_written_by_hand(self, make_split: MakeSplit, optimizer: str) -> None:
         recipe = plain_sgd(batch_size=48, epochs=3, optimizer=optimizer, learning_rate=0.001)
         solver = build_solver(make_split, recipe)
         solver.train(quiet=True)
         torch.manual_seed(0)
         model = build_model("simplecnn", "none", classes=2)
-        step = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
-        by_hand = step.get(optimizer, torch.optim.RMSprop)(model.parameters(), lr=0.001, weight_decay=0.0)
+        step = {
+            "sgd": torch.optim.SGD,
+            "adam": torch.optim.Adam,
+            "adamw": torch.optim.AdamW,
+            "rmsprop": torch.optim.RMSprop,
+        }
+        by_hand = step[optimizer](model.parameters(), lr=0.001, weight_decay=0.0)
         split = make_split(48, 1)
         for _ in range(solver.best.epoch):
             by_hand.zero_grad()
@@ -103,6 +108,38 @@ class TestLearning:
         solver = build_solver(make_split, plain_sgd(learning_rate=1e30))
         with pytest.raises(TrainingDiverged, match=r"not finite in epoch 1; lower the learning rate \(it is 1e\+30\)"):
             solver.train(quiet=True)
+
+
+class TestMuon:
+    def test_steps_are_those_of_pytorch_on_weights_as_matrices_and_of_adamw_on_the_rest(self) -> None:
+        model = build_model("compact", "layer", classes=4)
+        weights, others = parameter_groups(model, 0.1)
+        ours = OPTIMIZERS["muon"]([weights, others], lr=0.05, adamw_share=0.2)
+        matrices = [p.detach().flatten(1).clone() for p in weights["params"]]
+        vectors = [p.detach().clone() for p in others["params"]]
+        muon = torch.optim.Muon(matrices, lr=0.05, weight_decay=0.1)
+        adamw = torch.optim.AdamW(vectors, lr=0.01, betas=(0.9, 0.95), eps=1e-10, weight_decay=0.0)
+        for _ in range(3):
+            for parameter, copy in zip(weights["params"] + others["params"], matrices + vectors, strict=True):
+                parameter.grad = torch.randn_like(parameter)
+                copy.grad = parameter.grad.reshape(copy.shape).clone()
+            for optimizer in (ours, muon, adamw):
+                optimizer.step()
+        for parameter, copy in zip(weights["params"], matrices, strict=True):
+            largest_step = 0.05 * max(1, len(copy) / copy.shape[1]) ** 0.5
+            assert (parameter.flatten(1) - copy).norm(2) < 0.05 * 3 * largest_step * len(copy) ** 0.5  # bf16 inside
+        for parameter, copy in zip(others["params"], vectors, strict=True):
+            torch.testing.assert_close(parameter.detach(), copy)
+
+    def test_its_momentum_stays_while_the_learning_rate_goes_up_and_down(self, make_split: MakeSplit) -> None:
+        recipe = replace(RECIPE, optimizer="muon", optimizer_arguments={"momentum": 0.8}, scheduler="one_cycle")
+        solver = build_solver(make_split, recipe)
+        before = solver.optimizer.param_groups[0]["lr"]
+        solver.train(epochs=1, quiet=True)
+        weights, others = solver.optimizer.param_groups
+        assert weights["momentum"] == 0.8
+        assert weights["lr"] > before
+        assert others["lr"] == pytest.approx(0.1 * weights["lr"])
 
 
 class TestWeightDecay:
