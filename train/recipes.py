@@ -75,6 +75,7 @@ CIFAR10 = Recipe(
 FOLDER = replace(CIFAR10, epochs=30, batch_size=32)
 # Models of less than 50,000 parameters fit too little, not too much: less variety.
 SMALL = replace(CIFAR10, augmentations=("flip_horizontal", "shift_slightly"))
+MUON: dict[str, Any] = {"optimizer": "muon", "optimizer_arguments": {}, "learning_rate": 0.05, "weight_decay": 0.01}
 
 
 # By data set, or by data set and family of architectures where that differs (`resnet14` is of the family `resnet`).
@@ -82,7 +83,7 @@ RECIPES: dict[str | tuple[str, str], Recipe] = {
     "elpv": ELPV,
     ("elpv", "simplecnn"): replace(ELPV, learning_rate=0.02),  # no shortcut, few channels: large steps kill its ReLUs
     "cifar10": CIFAR10,
-    ("cifar10", "compact"): replace(SMALL, batch_size=32),
+    ("cifar10", "compact"): replace(SMALL, batch_size=32, **MUON),
     ("cifar10", "tinyresnet"): replace(SMALL, epochs=50),
     ("cifar10", "convnet"): replace(CIFAR10, epochs=5, learning_rate=0.05),
     # the assignment's own: 5 epochs of plain momentum; so short a training has no use for shifted images
