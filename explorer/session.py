@@ -7,10 +7,11 @@ import atexit
 import gc
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
@@ -61,11 +62,12 @@ class Selection:
     def label(self, run: Run) -> str:
         return self.labels[run.key]
 
-    def letter(self, label: str) -> str:
-        """The letter of a run's norm, or its whole label where several runs share the norm."""
-        norms = [run.card.norm.name for run in self.runs]
-        norm = self.run(label).card.norm.name
-        return MARKS[norm].letter if norms.count(norm) == 1 else label
+    @cached_property
+    def letters(self) -> dict[str, str]:
+        """By label, the letter of a run's norm, or the whole label where several runs share the norm."""
+        norms = {self.label(run): run.card.norm.name for run in self.runs}
+        shared = Counter(norms.values())
+        return {label: MARKS[norm].letter if shared[norm] == 1 else label for label, norm in norms.items()}
 
 
 @st.cache_resource(show_spinner=False)

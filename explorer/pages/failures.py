@@ -200,7 +200,7 @@ def tile(answers: Answers, ids: tuple[str, ...], run: int, classes: tuple[str, .
     return Tile(
         id=ids[position],
         title=f"seen as {seen}",
-        lines=(f"is {true}" if wrong else "rightly", sure, who_fails([chosen.letter(name) for name in failing])),
+        lines=(f"is {true}" if wrong else "rightly", sure, who_fails([chosen.letters[name] for name in failing])),
         tone="wrong" if wrong else "right",
         description=f"{ids[position]}: predicted {seen}, truly {true}, {sure}, {who_fails(failing)}",
     )
@@ -472,6 +472,6 @@ label = st.pills(
     on_change=first_page,
 )
 run = chosen.run(label or answers.runs[0])
-if letters := [f"{chosen.letter(name)} {name}" for name in answers.runs if chosen.letter(name) != name]:
+if letters := [f"{chosen.letters[name]} {name}" for name in answers.runs if chosen.letters[name] != name]:
     st.caption(f"Letters stand for norms where there is little room: {', '.join(letters)}.")
 show_failures(chosen, answers, answers.runs.index(chosen.label(run)), run.card.classes)

@@ -8,7 +8,7 @@ import math
 import struct
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 from typing import Literal
@@ -106,7 +106,7 @@ def pack_frame(
     if headings and len(headings) != rows:
         raise ValueError(f"expected one heading for each of {rows} rows of {columns} tiles, got {len(headings)}")
     header = {
-        "tiles": [asdict(tile) for tile in tiles],
+        "tiles": [vars(tile) for tile in tiles],
         "columns": columns,
         "rows": rows,
         "digest": blake2b(sprite, digest_size=8).hexdigest(),  # the browser decodes a sprite only when it changed
