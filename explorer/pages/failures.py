@@ -25,6 +25,7 @@ from explorer.failures import (
     set_label,
 )
 from explorer.heatmaps import heatmaps_by
+from explorer.marks import MARKS
 from explorer.metrics import confusion
 from explorer.pages.gallery import Tile, show_gallery
 from explorer.pages.heatmap_settings import HeatmapSettings, choose_heatmap_settings, say_how, show_legend
@@ -344,7 +345,7 @@ def show_norms(
             ]
         shown = {name: pictures.overlay(image, heat, settings.opacity) for name, heat in zip(found, heats, strict=True)}
         overlays += [shown.get(name, pictures.to_pixels(image)) for name in explained]
-        tiles += [explained_tile(side, name, found.get(name), classes, true, own_engine) for name in explained]
+        tiles += [explained_tile(side, name, chosen.run(name), found.get(name), true, own_engine) for name in explained]
     show_gallery(
         tiles,
         pictures.png_bytes(pictures.contact_sheet(overlays, len(explained))),
@@ -367,16 +368,17 @@ def heatmap_by_library(run: Run, position: int, target: int, settings: HeatmapSe
     return heatmaps(run, [position], [target], settings.method, settings.stage)[0]
 
 
-def explained_tile(
-    side: str, name: str, one: Explained | None, classes: tuple[str, ...], true: int, with_note: bool
-) -> Tile:
-    """The caption of one norm's map; the note says how strong Grad-CAM's raw map is, or why it is blank.
+def explained_tile(side: str, name: str, run: Run, one: Explained | None, true: int, with_note: bool) -> Tile:
+    """The caption of one run's map; the note says how strong Grad-CAM's raw map is, or why it is blank.
 
     No map is that of a norm that is right: there is no contrast of its answer and the truth.
     """
+    colour = MARKS[run.card.norm.name].colour
     if one is None:
-        return Tile(f"{side} {name}", name, ("nothing to contrast",), "right", f"{name} predicts the true class")
-    answer = f"{classes[one.target]} {one.probabilities[one.target]:.0%}"
+        return Tile(
+            f"{side} {name}", name, ("nothing to contrast",), "right", f"{name} predicts the true class", colour
+        )
+    answer = f"{run.card.classes[one.target]} {one.probabilities[one.target]:.0%}"
     notes = (one.blank or f"peak {one.raw_maximum:.2g}",) if with_note else ()
     return Tile(
         id=f"{side} {name}",
@@ -384,6 +386,7 @@ def explained_tile(
         lines=(answer, *notes),
         tone="right" if one.predicted == true else "wrong",
         description=". ".join((f"{name}, stage {one.stage}: {answer}", *notes)),
+        colour=colour,
     )
 
 

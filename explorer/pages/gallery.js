@@ -1,5 +1,5 @@
 // Draws the frame that gallery.py packs: 4 bytes (little endian) length of the header, the header as JSON, one PNG with
-// all pictures. Buttons are kept between frames, so that keyboard focus survives a rerun; the data is only ever
+// all pictures. Tiles are kept between frames, so that keyboard focus survives a rerun; the data is only ever
 // written as text and attributes, never as markup.
 
 const galleries = new WeakMap();
@@ -15,15 +15,15 @@ function createGallery(parentElement) {
   root.className = "gallery";
   root.setAttribute("role", "group");
   const gallery = {
-    root, parts: [], buttons: [], current: 0, selected: null, newest: 0, sheet: null, drawn: null, onClick: null,
+    root, parts: [], tiles: [], current: 0, selected: null, newest: 0, sheet: null, drawn: null, onClick: null,
   };
   root.addEventListener("click", (event) => {
     const button = event.target.closest("button"); // none where tiles are not clickable
     if (!button) return;
-    setCurrent(gallery, gallery.buttons.indexOf(button));
+    setCurrent(gallery, gallery.tiles.indexOf(button));
     gallery.onClick(button.dataset.id);
   });
-  root.addEventListener("focusin", (event) => setCurrent(gallery, gallery.buttons.indexOf(event.target)));
+  root.addEventListener("focusin", (event) => setCurrent(gallery, gallery.tiles.indexOf(event.target)));
   root.addEventListener("keydown", (event) => moveFocus(gallery, event));
   parentElement.appendChild(root);
   galleries.set(parentElement, gallery);
@@ -45,25 +45,25 @@ async function show(gallery, frame) {
     gallery.sheet?.bitmap.close();
     gallery.sheet = { bitmap, digest: frame.digest };
   }
-  const { root, buttons } = gallery;
+  const { root, tiles } = gallery;
   root.setAttribute("aria-label", frame.label);
   root.classList.toggle("pixelated", frame.pixelated);
   root.style.setProperty("--tile-size", `${frame.tile_size}px`);
-  while (buttons.length > frame.tiles.length) buttons.pop().remove();
-  while (buttons.length < frame.tiles.length) buttons.push(createTile(frame.clickable));
+  while (tiles.length > frame.tiles.length) tiles.pop().remove();
+  while (tiles.length < frame.tiles.length) tiles.push(createTile(frame.clickable));
   arrange(gallery, frame);
-  frame.tiles.forEach((tile, index) => fillButton(buttons[index], tile, tile.id === frame.selected));
+  frame.tiles.forEach((content, index) => fillTile(tiles[index], content, content.id === frame.selected));
   drawPictures(gallery, frame);
-  const selected = frame.tiles.findIndex((tile) => tile.id === frame.selected);
+  const selected = frame.tiles.findIndex((content) => content.id === frame.selected);
   const moved = frame.selected !== gallery.selected && selected >= 0;
   gallery.selected = frame.selected;
-  setCurrent(gallery, moved ? selected : Math.min(gallery.current, buttons.length - 1));
+  setCurrent(gallery, moved ? selected : Math.min(gallery.current, tiles.length - 1));
 }
 
 // One part for all tiles or, under headings, one for each row of the sprite. Only tiles that change parts are moved.
-function arrange({ root, parts, buttons }, { headings, columns }) {
+function arrange({ root, parts, tiles }, { headings, columns }) {
   const count = Math.max(1, headings.length);
-  const perPart = headings.length ? columns : buttons.length;
+  const perPart = headings.length ? columns : tiles.length;
   while (parts.length > count) parts.pop().remove();
   while (parts.length < count) parts.push(root.appendChild(createPart()));
   parts.forEach((part, index) => {
@@ -75,9 +75,9 @@ function arrange({ root, parts, buttons }, { headings, columns }) {
     setOrRemove(part, "role", question && "group");
     setOrRemove(part, "aria-label", question && `${question} ${rest}`);
   });
-  buttons.forEach((button, index) => {
-    const tiles = parts[Math.floor(index / perPart)].lastChild;
-    if (button.parentElement !== tiles) tiles.appendChild(button);
+  tiles.forEach((tile, index) => {
+    const grid = parts[Math.floor(index / perPart)].lastChild;
+    if (tile.parentElement !== grid) grid.appendChild(tile);
   });
 }
 
@@ -90,32 +90,33 @@ function createPart() {
 }
 
 function createTile(clickable) {
-  const button = document.createElement(clickable ? "button" : "div");
-  button.className = "tile";
-  if (clickable) button.type = "button";
-  else button.setAttribute("role", "img");
-  button.appendChild(document.createElement("canvas")).setAttribute("aria-hidden", "true");
-  const mark = button.appendChild(document.createElement("span"));
+  const tile = document.createElement(clickable ? "button" : "div");
+  tile.className = "tile";
+  if (clickable) tile.type = "button";
+  else tile.setAttribute("role", "img");
+  tile.appendChild(document.createElement("canvas")).setAttribute("aria-hidden", "true");
+  const mark = tile.appendChild(document.createElement("span"));
   mark.className = "mark";
   mark.setAttribute("aria-hidden", "true");
-  button.appendChild(document.createElement("span")).className = "caption";
-  return button;
+  tile.appendChild(document.createElement("span")).className = "caption";
+  return tile;
 }
 
-function fillButton(button, tile, selected) {
-  button.dataset.id = tile.id;
-  button.dataset.tone = tile.tone;
-  if (button.type) button.setAttribute("aria-pressed", String(selected));
-  setOrRemove(button, "aria-label", tile.description);
-  setOrRemove(button, "title", tile.description);
-  button.querySelector(".mark").textContent = { wrong: "✕", right: "✓", plain: "" }[tile.tone];
-  const texts = tile.title ? [tile.title, ...tile.lines] : tile.lines;
-  const caption = button.querySelector(".caption");
+function fillTile(tile, content, selected) {
+  tile.dataset.id = content.id;
+  tile.dataset.tone = content.tone;
+  tile.style.setProperty("--colour", content.colour);
+  if (tile.type) tile.setAttribute("aria-pressed", String(selected));
+  setOrRemove(tile, "aria-label", content.description);
+  setOrRemove(tile, "title", content.description);
+  tile.querySelector(".mark").textContent = { wrong: "✕", right: "✓", plain: "" }[content.tone];
+  const texts = content.title ? [content.title, ...content.lines] : content.lines;
+  const caption = tile.querySelector(".caption");
   while (caption.childElementCount > texts.length) caption.lastElementChild.remove();
   while (caption.childElementCount < texts.length) caption.appendChild(document.createElement("span"));
   texts.forEach((text, index) => {
     const line = caption.children[index];
-    line.className = tile.title && index === 0 ? "title" : "line";
+    line.className = content.title && index === 0 ? "title" : "line";
     line.textContent = text;
     line.setAttribute("title", text);
   });
@@ -134,8 +135,8 @@ function drawPictures(gallery, frame) {
   gallery.drawn = drawn;
   const width = bitmap.width / frame.columns;
   const height = bitmap.height / frame.rows;
-  gallery.buttons.forEach((button, index) => {
-    const canvas = button.querySelector("canvas");
+  gallery.tiles.forEach((tile, index) => {
+    const canvas = tile.querySelector("canvas");
     canvas.width = width;
     canvas.height = height;
     const left = (index % frame.columns) * width;
@@ -147,17 +148,17 @@ function drawPictures(gallery, frame) {
 // One tab stop for the whole grid: the tab key enters at the current tile, arrow keys move within.
 function setCurrent(gallery, index) {
   gallery.current = Math.max(0, index);
-  gallery.buttons.forEach((button, at) => {
-    if (button.type) button.setAttribute("tabindex", at === gallery.current ? "0" : "-1");
+  gallery.tiles.forEach((tile, at) => {
+    if (tile.type) tile.setAttribute("tabindex", at === gallery.current ? "0" : "-1");
   });
 }
 
 function moveFocus(gallery, event) {
   if (event.ctrlKey || event.altKey || event.metaKey || event.shiftKey) return;
-  const { buttons, current } = gallery;
-  const firstOfRow2 = buttons.findIndex((button) => button.offsetTop > buttons[0].offsetTop);
-  const across = firstOfRow2 < 0 ? buttons.length : firstOfRow2;
-  const last = buttons.length - 1;
+  const { tiles, current } = gallery;
+  const firstOfRow2 = tiles.findIndex((tile) => tile.offsetTop > tiles[0].offsetTop);
+  const across = firstOfRow2 < 0 ? tiles.length : firstOfRow2;
+  const last = tiles.length - 1;
   const target = {
     ArrowLeft: current - 1,
     ArrowRight: current + 1,
@@ -168,5 +169,5 @@ function moveFocus(gallery, event) {
   }[event.key];
   if (target === undefined) return;
   event.preventDefault();
-  if (target >= 0 && target <= last) buttons[target].focus();
+  if (target >= 0 && target <= last) tiles[target].focus();
 }

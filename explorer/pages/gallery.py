@@ -1,4 +1,4 @@
-"""A grid of clickable pictures: one contact sheet and its captions go to the browser, the clicked tile comes back.
+"""A grid of pictures: one contact sheet and its captions go to the browser, the clicked tile comes back.
 
 The drawing, the keyboard and the looks are in `gallery.js` and `gallery.css` beside this file.
 """
@@ -29,8 +29,8 @@ class Tile:
     """One picture of a gallery: what stands below it and what it answers when clicked.
 
     `title` (may be empty) is set in bold above `lines`; each wraps to two lines at most. `tone` puts a cross or a tick
-    beside the caption. `description` is the tooltip and what a screen reader says instead of the caption, so it should
-    hold the caption's words; when empty, the caption itself is read.
+    beside the caption, `colour` (CSS) a stripe below the picture. `description` is the tooltip and what a screen reader
+    says instead of the caption, so it should hold the caption's words; when empty, the caption itself is read.
     """
 
     id: str
@@ -38,6 +38,7 @@ class Tile:
     lines: tuple[str, ...] = ()
     tone: Literal["wrong", "right", "plain"] = "plain"
     description: str = ""
+    colour: str = "transparent"
 
 
 def show_gallery(

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -17,6 +16,7 @@ from explorer import images as pictures
 from explorer.bundle import Answer, Subject, bundle_files, zip_bytes
 from explorer.explain import SCALES, Explained, scaled
 from explorer.marks import MARKS
+from explorer.pages.gallery import Tile, show_gallery
 from explorer.pages.heatmap_settings import show_legend
 from explorer.runs import Run
 from explorer.session import dataset, explain, images_of, read_upload, selection
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 PREDICTED = "the class each norm predicts"
 SAMPLES = 12
 MOST_FILES = 12
-WIDTH = 200  # of a picture on the page, in CSS pixels
+WIDTH = 168  # the least of a picture on the page, in CSS pixels
 LIMITS = (
     f"PNG, JPEG or WEBP, up to 20 MB and 40 megapixels each, {MOST_FILES} at a time. The centre square is cut out and "
     "scaled to what the models eat. Files are read where this app runs and not kept."
@@ -37,9 +37,9 @@ LIMITS = (
 SCALE_TITLES = {"own": "each map its own", "shared": "one for all norms"}
 SCALE_WORDS = {
     "own": "Each map is stretched to its own maximum, so colours say where, not how much: a map ten times weaker looks "
-    "just as bright. Compare the raw maxima, or choose one scale for all norms.",
+    "just as bright. Compare the peaks, the maps' raw maxima, or choose one scale for all norms.",
     "shared": "All maps of an image share one scale, set by the strongest: a map ten times weaker looks ten times "
-    "weaker. Raw maxima are in units of each model's own logits.",
+    "weaker. Peaks, the maps' raw maxima, are in units of each model's own logits.",
 }
 
 
@@ -129,20 +129,49 @@ def choose_view() -> tuple[int | None, str, float]:
     return None if target == PREDICTED else classes.index(target), scale or SCALES[0], opacity / 100
 
 
-def show_image(shown: Shown, found: list[Explained], scale: str, opacity: float) -> None:
-    """One image's block: name, agreement, a picture per run, probabilities."""
+def show_image(shown: Shown, found: list[Explained], scale: str, opacity: float, key: str) -> None:
+    """One image's block: name, agreement, the image and where each run looks in it, probabilities."""
+    image = max(shown.images, key=lambda image: image.shape[1])
+    heats = [pictures.overlay(image, heat, opacity) for heat in scaled(found, scale)]
+    answers = [answer_tile(run, one, shown.truth) for run, one in zip(chosen.runs, found, strict=True)]
     with st.container(border=True):
         st.text(shown.name)
         st.markdown(f"#### {agreement([one.predicted for one in found])}")
-        with st.container(horizontal=True, gap="medium"):
-            lines = [f"{found[0].size[1]} × {found[0].size[0]} pixels, as the models see it"]
-            lines += [f"True class: {shown.truth}"] if shown.truth else []
-            show_picture(pictures.to_pixels(shown.images[0]), "Image", lines)
-            for run, image, one, heatmap in zip(chosen.runs, shown.images, found, scaled(found, scale), strict=True):
-                drawn = pictures.overlay(image, heatmap, opacity)
-                show_picture(drawn, chosen.label(run), saying(one), MARKS[run.card.norm.name].colour)
+        show_gallery(
+            [image_tile(shown, image), *answers],
+            pictures.png_bytes(pictures.contact_sheet([pictures.to_pixels(image), *heats], 1 + len(heats))),
+            columns=1 + len(heats),
+            key=key,
+            tile_size=WIDTH,
+            clickable=False,
+            pixelated=image.shape[1] <= 48,
+            label=f"{shown.name} and where each norm looks",
+        )
         with st.expander("How sure each norm is of each class"):
             st.altair_chart(charts.probability_chart(probabilities(found)), alt="Probability of each class by norm")
+
+
+def image_tile(shown: Shown, image: "Tensor") -> Tile:
+    """The caption of the image itself."""
+    lines = (f"{image.shape[2]} × {image.shape[1]} pixels", *([f"is {shown.truth}"] if shown.truth else []))
+    return Tile("image", "Image", lines, description=f"{shown.name}: {', '.join(lines)}")
+
+
+def answer_tile(run: Run, one: Explained, truth: str | None) -> Tile:
+    """The caption of one run's map: what it predicts, how sure it is, how strong its map is or why it is blank."""
+    predicted = classes[one.predicted]
+    lines = [f"{predicted} {one.probabilities[one.predicted]:.0%}"]
+    if one.target != one.predicted:
+        lines.append(f"{classes[one.target]} {one.probabilities[one.target]:.0%}")
+    lines.append(one.blank or f"peak {one.raw_maximum:.2g}")
+    return Tile(
+        id=run.key,
+        title=chosen.label(run),
+        lines=tuple(lines),
+        tone="plain" if truth is None else "right" if predicted == truth else "wrong",
+        colour=MARKS[run.card.norm.name].colour,
+        description=f"{chosen.label(run)}: {', '.join(lines)}",
+    )
 
 
 def agreement(predicted: list[int]) -> str:
@@ -158,27 +187,6 @@ def agreement(predicted: list[int]) -> str:
     rest = "; ".join(f"{plain(classes[index])} ({', '.join(said_by[index])})" for index, _ in counts[1:])
     index, votes = counts[0]
     return f"{votes} of {len(runs)} {who}s {'say' if votes > 1 else 'says'} {plain(classes[index])}, others {rest}"
-
-
-def saying(one: Explained) -> tuple[str, ...]:
-    """What a run predicts, how sure it is, how strong its map is and, if it is blank, why: one line each."""
-    lines = [f"{classes[one.predicted]}, {one.probabilities[one.predicted]:.0%} sure"]
-    if one.target != one.predicted:
-        lines.append(f"{classes[one.target]}: {one.probabilities[one.target]:.0%}")
-    lines.append(f"raw maximum {one.raw_maximum:.2g}")
-    return (*lines, one.blank) if one.blank else tuple(lines)
-
-
-def show_picture(pixels: pictures.Pixels, title: str, lines: Sequence[str], colour: str | None = None) -> None:
-    """A picture of a fixed width over a stripe of its norm's colour, with its title above and lines below."""
-    pixels = pictures.enlarge(pixels, 384)
-    if colour:
-        stripe = np.array(list(bytes.fromhex(colour.lstrip("#"))), dtype=np.uint8)
-        pixels = np.concatenate([pixels, np.tile(stripe, (16, pixels.shape[1], 1))])
-    with st.container(width=WIDTH, gap="xsmall"):
-        st.markdown(f"**{plain(title)}**")
-        st.image(pixels, output_format="PNG", width=WIDTH, alt=f"{title}: {'. '.join(lines)}")
-        st.caption("  \n".join(map(plain, lines)))
 
 
 def probabilities(found: list[Explained]) -> pd.DataFrame:
@@ -240,8 +248,8 @@ else:
             for s, found in zip(images, answers, strict=True)
         ]
         show_save(subjects, scale, opacity)
-    for shown, found in zip(images, answers, strict=True):
-        show_image(shown, found, scale, opacity)
+    for number, (shown, found) in enumerate(zip(images, answers, strict=True)):
+        show_image(shown, found, scale, opacity, key=f"image-{number}")
     st.caption(
         f"A model answers with one of its {len(classes)} classes whatever it is shown; it knows only "
         f"{plain(', '.join(classes[:6]))}{' and more' if len(classes) > 6 else ''}. "

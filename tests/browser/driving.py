@@ -81,7 +81,12 @@ def expect_explained(page: Page, image: str, norms: int) -> Locator:
     expect_pictures(dialog.get_by_test_id("stImage").get_by_role("img"), 1)
     expect(dialog).to_contain_text(image)
     for question in ("Why this answer?", "Where is"):
-        maps = dialog.get_by_role("group", name=question).locator("canvas")
-        expect(maps).to_have_count(norms, timeout=PATIENCE)
-        page.wait_for_function(PAINTED, arg=[map.element_handle() for map in maps.all()])
+        expect_painted(page, question, norms)
     return dialog
+
+
+def expect_painted(page: Page, group: str, count: int) -> None:
+    """Waits until a group of tiles has `count` pictures and each has been drawn."""
+    pictures = page.get_by_role("group", name=group).locator("canvas")
+    expect(pictures).to_have_count(count, timeout=PATIENCE)
+    page.wait_for_function(PAINTED, arg=[picture.element_handle() for picture in pictures.all()])

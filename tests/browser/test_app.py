@@ -15,7 +15,7 @@ from tests.browser.driving import (
     choose,
     descriptions,
     expect_explained,
-    expect_pictures,
+    expect_painted,
     expect_query,
     query,
     tiles,
@@ -94,9 +94,9 @@ def test_an_upload_gets_one_heatmap_per_norm(page: Page, app: App, coloured, set
     page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(coloured.images / "train" / "red" / "00.png")
     expect(page.get_by_text("Remove your image")).to_be_visible(timeout=PATIENCE)
     settled(page, PATIENCE)
-    expect_pictures(page.get_by_test_id("stImage").get_by_role("img"), 4)
+    expect_painted(page, "00.png", 4)
     for norm in ("batch", "group", "none"):
-        expect(page.get_by_test_id("stImage").get_by_role("img", name=f"{norm}: ")).to_have_count(1)
+        expect(page.get_by_role("img", name=f"{norm}: ")).to_have_count(1)
 
 
 def test_a_link_shows_the_same_view_to_somebody_else(page: Page, open_page, app: App, settled: Settled):

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import FilePayload, Page, expect
 
-from tests.browser.driving import PATIENCE, App, Settled, expect_pictures
+from tests.browser.driving import PATIENCE, App, Settled, expect_painted
 
 
 def chunk(kind: bytes, data: bytes) -> bytes:
@@ -61,14 +61,14 @@ def test_a_file_that_is_no_picture_gets_a_reason_and_the_app_lives_on(your_image
     expect(your_image.get_by_text("This file cannot be used.")).to_be_visible(timeout=PATIENCE)
     expect(your_image.get_by_text(f"{name}: ")).to_contain_text(reason)
     upload(your_image, payload("good.png", picture()))
-    expect_pictures(your_image.get_by_test_id("stImage").get_by_role("img"), 4)
+    expect_painted(your_image, "good.png", 4)
 
 
 def test_a_file_of_another_kind_is_refused_before_it_is_sent(your_image: Page):
     upload(your_image, {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"notes"})
     expect(your_image.get_by_text("PNG, JPEG or WEBP, up to 20 MB")).to_be_visible()  # the limits, in words
     upload(your_image, payload("good.png", picture()))
-    expect_pictures(your_image.get_by_test_id("stImage").get_by_role("img"), 4)
+    expect_painted(your_image, "good.png", 4)
 
 
 def test_several_files_at_once_and_their_bundle(your_image: Page, tmp_path: Path):
@@ -79,7 +79,8 @@ def test_several_files_at_once_and_their_bundle(your_image: Page, tmp_path: Path
         payload("two.png", picture()),
     )
     expect(your_image.get_by_text("This file cannot be used.")).to_be_visible(timeout=PATIENCE)
-    expect_pictures(your_image.get_by_test_id("stImage").get_by_role("img"), 8)
+    for name in ("one.png", "two.png"):
+        expect_painted(your_image, name, 4)
     with your_image.expect_download(timeout=PATIENCE) as begun:
         your_image.get_by_role("button", name="Save bundle").click()
     begun.value.save_as(tmp_path / "bundle.zip")

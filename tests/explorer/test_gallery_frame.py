@@ -30,6 +30,7 @@ def test_a_frame_is_length_header_and_sprite():
         "lines": ["is x"],
         "tone": "wrong",
         "description": "first, is x",
+        "colour": "transparent",
     }
     assert (header["columns"], header["rows"], header["selected"], header["label"]) == (2, 2, "b", "Failures")
 

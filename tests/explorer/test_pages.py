@@ -22,6 +22,7 @@ from streamlit.testing.v1.element_tree import Dataframe
 import explorer.session
 from explorer.architectures import build_model
 from explorer.datasets import load_dataset
+from explorer.marks import MARKS
 from explorer.metrics import compute_metrics
 from explorer.norms import NORMS
 from explorer.runs import DatasetCard, Predictions, Run, list_runs, predict, write_run
@@ -98,8 +99,17 @@ def ids(app: AppTest) -> list[str]:
 
 
 def pictures(app: AppTest) -> list[str]:
-    """The address of every picture; it is derived from the pixels."""
+    """The address of every picture outside galleries; it is derived from the pixels."""
     return [address for image in app.get("image") for address in image.value]
+
+
+def cells(app: AppTest) -> list[bytes]:
+    """The pixels of every picture of every gallery that shows a single row."""
+    cut = []
+    for header in galleries(app):
+        sheet = np.asarray(Image.open(io.BytesIO(header["png"])).convert("RGB"))
+        cut += [picture.tobytes() for picture in np.split(sheet, header["columns"], axis=1)]
+    return cut
 
 
 def words(app: AppTest) -> str:
@@ -199,7 +209,7 @@ def test_without_the_pictures_a_line_says_how_to_get_them(open_app: OpenApp, cif
 def test_without_the_pictures_an_upload_still_works(open_app: OpenApp, cifar_root: Path):
     app = open_app("your_image", cifar_root)
     healthy(app.file_uploader[0].upload("cat.png", png(), "image/png").run())
-    assert len(pictures(app)) == 2
+    assert len(cells(app)) == 2
     assert "batch" in words(app)
 
 
@@ -520,13 +530,13 @@ def test_classes_explains_another_class_with_other_pictures(open_app: OpenApp):
 
 def test_an_upload_gets_a_heatmap_of_every_norm(open_app: OpenApp, runs: dict[str, Run]):
     app = open_app("your_image")
-    before = pictures(app)
+    before = cells(app)
     assert len(before) == 1 + len(runs)
     healthy(app.file_uploader[0].upload("mine.png", png(), "image/png").run())
-    after = pictures(app)
+    after = cells(app)
     assert len(after) == 1 + len(runs)
     assert after[0] not in before
-    assert all(norm in words(app) for norm in runs)
+    assert {tile["title"] for tile in tiles(app, "mine.png")} == {"Image", *runs}
     assert not app.error
 
 
@@ -544,18 +554,22 @@ def test_a_bad_upload_is_a_line_that_says_what_was_wanted(open_app: OpenApp, nam
     assert len(app.error) == 1
     text = words(app)
     assert f"{name}: expected a PNG, JPEG or WEBP picture, got" in text
-    assert not pictures(app)
+    assert not cells(app)
 
 
 def test_a_sample_is_shown_with_its_true_class(open_app: OpenApp, coloured):
     app = open_app("your_image")
-    before = pictures(app)
+    before = cells(app)
     name = app.selectbox(key="sample").options[-1]
     healthy(app.selectbox(key="sample").select(name).run())
-    assert pictures(app)[0] != before[0]
+    assert cells(app)[0] != before[0]
     label, image = name.split(", ")
     assert image.split("/")[1] == label
-    assert f"True class: {label}" in words(app)
+    first, *norms = tiles(app, image)
+    assert f"is {label}" in first["lines"]
+    for tile in norms:
+        assert tile["tone"] == ("right" if tile["lines"][0].startswith(f"{label} ") else "wrong")
+        assert tile["colour"] == MARKS[tile["title"]].colour
 
 
 def test_a_chosen_class_is_explained_by_every_norm(open_app: OpenApp, runs: dict[str, Run]):
@@ -563,7 +577,7 @@ def test_a_chosen_class_is_explained_by_every_norm(open_app: OpenApp, runs: dict
     shown = {}
     for name in runs["batch"].card.classes:
         healthy(app.selectbox(key="explained").select(name).run())
-        shown[name] = pictures(app)
+        shown[name] = cells(app)
     images, *maps = zip(*shown.values(), strict=True)
     assert len(set(images)) == 1
     assert any(len(set(of_norm)) == 3 for of_norm in maps)
