@@ -83,6 +83,7 @@ RECIPES: dict[str | tuple[str, str], Recipe] = {
     "elpv": ELPV,
     ("elpv", "simplecnn"): replace(ELPV, learning_rate=0.02),  # no shortcut, few channels: large steps kill its ReLUs
     "cifar10": CIFAR10,
+    ("cifar10", "resnet"): replace(CIFAR10, **MUON),
     ("cifar10", "compact"): replace(SMALL, batch_size=32, **MUON),
     ("cifar10", "tinyresnet"): replace(SMALL, epochs=50),
     ("cifar10", "convnet"): replace(CIFAR10, epochs=5, learning_rate=0.05),
