@@ -1,6 +1,6 @@
 """What each norm gets wrong: maps of the failures, filters, a grid of pictures, and one image through all norms."""
 
-from dataclasses import astuple
+from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -40,6 +40,28 @@ if TYPE_CHECKING:
 PER_PAGE = 24
 MOST_SETS = 9
 ANY_CLASS = charts.SUM
+
+
+@dataclass(frozen=True)
+class Found:
+    """The images that match the filters, in order, and all that it takes to draw them as one run sees them."""
+
+    chosen: Selection
+    answers: Answers
+    run: Run
+    split: "Split"
+    positions: np.ndarray
+    settings: HeatmapSettings
+
+    @property
+    def row(self) -> int:
+        """The row of the run among the answers."""
+        return self.answers.runs.index(self.chosen.label(self.run))
+
+    @property
+    def order(self) -> list[str]:
+        """The ids of the images."""
+        return [self.split.ids[position] for position in self.positions]
 
 
 def first_page() -> None:
@@ -193,43 +215,42 @@ def show_maps(answers: Answers, question: Question, classes: tuple[str, ...]) ->
             st.caption("Train runs with other norms to see which images they all fail on.")
 
 
-def tile(answers: Answers, ids: tuple[str, ...], run: int, classes: tuple[str, ...], position: int) -> Tile:
-    """The caption of one image as a run sees it."""
-    true, seen = classes[answers.labels[position]], classes[answers.predicted[run, position]]
-    wrong, sure = bool(answers.wrong[run, position]), f"{answers.confidence[run, position]:.0%} sure"
-    failing = [name for name, fails in zip(answers.runs, answers.wrong[:, position], strict=True) if fails]
+def tile(found: Found, position: int) -> Tile:
+    """The caption of one image as the run sees it."""
+    answers, row, classes, name = found.answers, found.row, found.run.card.classes, found.split.ids[position]
+    true, seen = classes[answers.labels[position]], classes[answers.predicted[row, position]]
+    wrong, sure = bool(answers.wrong[row, position]), f"{answers.confidence[row, position]:.0%} sure"
+    failing = [run for run, fails in zip(answers.runs, answers.wrong[:, position], strict=True) if fails]
+    letters = [found.chosen.letters[run] for run in failing]
     return Tile(
-        id=ids[position],
+        id=name,
         title=f"seen as {seen}",
-        lines=(f"is {true}" if wrong else "rightly", sure, who_fails([chosen.letters[name] for name in failing])),
+        lines=(f"is {true}" if wrong else "rightly", sure, who_fails(letters, answers)),
         tone="wrong" if wrong else "right",
-        description=f"{ids[position]}: predicted {seen}, truly {true}, {sure}, {who_fails(failing)}",
+        description=f"{name}: predicted {seen}, truly {true}, {sure}, {who_fails(failing, answers)}",
     )
 
 
-def who_fails(failing: list[str]) -> str:
+def who_fails(failing: list[str], answers: Answers) -> str:
     """Who fails in the fewest words."""
-    if len(failing) in (0, len(chosen.runs)):
+    if len(failing) in (0, len(answers.runs)):
         return "all fail" if failing else "nobody fails"
     return f"{' '.join(failing)} {'fail' if len(failing) > 1 else 'fails'}"
 
 
-def show_downloads(
-    run: Run, split: "Split", answers: Answers, row: int, positions: np.ndarray, settings: HeatmapSettings
-) -> None:
+def show_downloads(found: Found) -> None:
     """The current images as a table, and the heatmaps of the predicted class over them as a ZIP of PNGs."""
-    classes, network = run.card.classes, model(run)
+    run, split, positions, settings = found.run, found.split, found.positions, found.settings
+    network, targets = model(run), torch.from_numpy(found.answers.predicted[found.row, positions])
 
     def table() -> str:
-        return images_table(answers, row, split.ids, classes, positions.tolist()).to_csv(index=False)
+        return images_table(found.answers, found.row, split.ids, run.card.classes, positions).to_csv(index=False)
 
     def overlays() -> bytes:
         # Outside any run of the script, where the app's caches would complain: nothing of them is called in here.
         inputs = run.card.input.normalise(split.images[positions])
-        maps = heatmaps_by(
-            settings.method, network, inputs, torch.from_numpy(answers.predicted[row, positions]), settings.stage
-        )
-        names = [f"{i + 1:04d}-{split.ids[p].replace('/', '_')}.png" for i, p in enumerate(positions)]
+        maps = heatmaps_by(settings.method, network, inputs, targets, settings.stage)
+        names = [f"{i:04d}-{name.replace('/', '_')}.png" for i, name in enumerate(found.order, 1)]
         files = {
             name: pictures.png_bytes(pictures.overlay(split.images[p], m, settings.opacity))
             for name, p, m in zip(names, positions, maps, strict=True)
@@ -261,11 +282,9 @@ def step_to(image: str) -> None:
 
 
 @st.dialog("One image, every norm", width="large", on_dismiss=close_image)
-def show_image(
-    chosen: Selection, answers: Answers, run: Run, split: "Split", order: list[str], settings: HeatmapSettings
-) -> None:
+def show_image(found: Found) -> None:
     """The image of the URL through every norm: heatmaps of the predicted and the true class and their contrast."""
-    classes, image = run.card.classes, st.query_params.get("image")
+    answers, split, classes, image = found.answers, found.split, found.run.card.classes, st.query_params.get("image")
     if image not in split.ids:
         return
     position = split.ids.index(image)
@@ -277,8 +296,8 @@ def show_image(
         failing = int(answers.wrong[:, position].sum())
         st.markdown(f"### {classes[true]}\n\nIts true class. **{failing} of {len(answers.runs)}** norms fail on it.")
         st.caption(" · ".join(f"{key}: {_words(value)}" for key, value in _facts(image, split.facts.iloc[position])))
-        show_steps(order, image)
-    show_norms(chosen, answers, run, split.images[position], position, settings)
+        show_steps(found.order, image)
+    show_norms(found, position)
 
 
 def _facts(image: str, row: pd.Series) -> list[tuple[str, object]]:
@@ -314,14 +333,12 @@ def show_steps(order: list[str], image: str) -> None:
         st.caption(f"{at + 1} of {len(order)}")
 
 
-def show_norms(
-    chosen: Selection, answers: Answers, run: Run, image: "Tensor", position: int, settings: HeatmapSettings
-) -> None:
+def show_norms(found: Found, position: int) -> None:
     """A row of tiles per question: predicted class, true class, and what speaks for one rather than the other."""
-    classes, true = run.card.classes, int(answers.labels[position])
+    image, true, settings = found.split.images[position], int(found.answers.labels[position]), found.settings
     questions = {
         "predicted": ("Why this answer?", "What speaks for the class that each norm predicts."),
-        "true": (f"Where is {classes[true]}?", "What speaks for the true class."),
+        "true": (f"Where is {found.run.card.classes[true]}?", "What speaks for the true class."),
         "contrast": ("What tipped the scales?", "What speaks for the predicted rather than the true class."),
     }
     own_engine = settings.method == "gradcam"
@@ -330,22 +347,21 @@ def show_norms(
         key="shared_scale",
         help="Off: each map is stretched to its own maximum, which hides that one may be far weaker than another.",
     )
-    explained = {name: explain_test_image(chosen.run(name), position, settings.stage) for name in answers.runs}
+    runs = {name: found.chosen.run(name) for name in found.answers.runs}
+    explained = {name: explain_test_image(run, position, settings.stage) for name, run in runs.items()}
     sides = [side for side in questions if any(side in one for one in explained.values())]
     if not own_engine:
         sides = [side for side in sides if side != "contrast"]
     tiles, overlays = [], []
     for side in sides:
-        found = {name: one[side] for name, one in explained.items() if side in one}
+        maps = {name: one[side] for name, one in explained.items() if side in one}
         if own_engine:
-            heats = scaled(list(found.values()), "shared" if shared else "own")
+            heats = scaled(list(maps.values()), "shared" if shared else "own")
         else:
-            heats = [
-                heatmap_by_library(chosen.run(name), position, one.target, settings) for name, one in found.items()
-            ]
-        shown = {name: pictures.overlay(image, heat, settings.opacity) for name, heat in zip(found, heats, strict=True)}
+            heats = [heatmap_by_library(runs[name], position, one.target, settings) for name, one in maps.items()]
+        shown = {name: pictures.overlay(image, heat, settings.opacity) for name, heat in zip(maps, heats, strict=True)}
         overlays += [shown.get(name, pictures.to_pixels(image)) for name in explained]
-        tiles += [explained_tile(side, name, chosen.run(name), found.get(name), true, own_engine) for name in explained]
+        tiles += [explained_tile(side, name, run, maps.get(name), true, own_engine) for name, run in runs.items()]
     show_gallery(
         tiles,
         pictures.png_bytes(pictures.contact_sheet(overlays, len(explained))),
@@ -353,14 +369,14 @@ def show_norms(
         key="explained",
         tile_size=144,
         clickable=False,
-        pixelated=run.card.input.height <= 48,
+        pixelated=found.run.card.input.height <= 48,
         label="Heatmaps of every norm",
         headings=[questions[side] for side in sides],
     )
     show_legend()
     scale = "one scale for all norms" if shared else "each map on its own scale"
     peak = "Peak: the map's raw maximum." if own_engine else "The contrast of two classes is Grad-CAM's alone."
-    st.caption(f"{say_how(settings, run, scale)} Tick: that norm is right. {peak}")
+    st.caption(f"{say_how(settings, found.run, scale)} Tick: that norm is right. {peak}")
 
 
 def heatmap_by_library(run: Run, position: int, target: int, settings: HeatmapSettings) -> "Tensor":
@@ -391,34 +407,24 @@ def explained_tile(side: str, name: str, run: Run, one: Explained | None, true: 
 
 
 @st.fragment
-def show_grid(
-    chosen: Selection,
-    answers: Answers,
-    run: Run,
-    split: "Split",
-    shown: np.ndarray,
-    order: list[str],
-    settings: HeatmapSettings,
-    with_heatmaps: bool,
-) -> None:
+def show_grid(found: Found, shown: np.ndarray, with_heatmaps: bool) -> None:
     """One page of pictures and, over it, the one that is open. To open one leaves all else alone."""
-    row = answers.runs.index(chosen.label(run))
     columns = min(6, len(shown))
-    heat = (answers.predicted[row, shown].tolist(), *astuple(settings)) if with_heatmaps else ()
+    heat = (found.answers.predicted[found.row, shown].tolist(), *astuple(found.settings)) if with_heatmaps else ()
     clicked = show_gallery(
-        [tile(answers, split.ids, row, run.card.classes, p) for p in shown],
-        sheet(run, shown.tolist(), columns, *heat) if len(shown) else b"",
+        [tile(found, position) for position in shown],
+        sheet(found.run, shown.tolist(), columns, *heat) if len(shown) else b"",
         columns=columns,
         key="failures",
         tile_size=132,
         selected=st.query_params.get("image"),
-        pixelated=run.card.input.height <= 48,
+        pixelated=found.run.card.input.height <= 48,
         label="Test images",
     )
     if clicked:
         st.query_params["image"] = clicked
     if "image" in st.query_params:
-        show_image(chosen, answers, run, split, order, settings)
+        show_image(found)
 
 
 @st.fragment
@@ -447,9 +453,10 @@ def show_found(chosen: Selection, answers: Answers, row: int, positions: np.ndar
     elif with_heatmaps:
         show_legend()
         st.caption(f"Where {label} saw the class it predicts: {say_how(settings, run)}")
-    show_grid(chosen, answers, run, split, shown, [split.ids[p] for p in positions], settings, with_heatmaps)
+    found = Found(chosen, answers, run, split, positions, settings)
+    show_grid(found, shown, with_heatmaps)
     if len(positions):
-        show_downloads(run, split, answers, row, positions, settings)
+        show_downloads(found)
 
 
 @st.fragment
