@@ -35,7 +35,6 @@ def _muon(
     *,
     momentum: float = 0.95,
     nesterov: bool = True,
-    ns_steps: int = 5,
     adamw_share: float = 0.1,
 ) -> Optimizer:
     """Muon for weights: each step a matrix whose singular values are all about the learning rate.
@@ -45,9 +44,16 @@ def _muon(
     """
     from pytorch_optimizer import Muon  # 2 seconds that other optimizers need not wait
 
+    if adamw_share < 0:
+        raise ValueError(f"adamw_share must be at least 0; got {adamw_share}")
     weights, others = groups
-    muon = {"use_muon": True, "lr": lr, "momentum": momentum, "nesterov": nesterov, "ns_steps": ns_steps}
-    return Muon([{**weights, **muon}, {**others, "use_muon": False, "lr": adamw_share * lr}])
+    return Muon(
+        [{**weights, "use_muon": True}, {**others, "use_muon": False}],
+        lr=lr,
+        momentum=momentum,
+        nesterov=nesterov,
+        adamw_lr=adamw_share * lr,
+    )
 
 
 OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {

@@ -249,12 +249,14 @@ class TestWrongRecipes:
             {"loss": "multi_margin", "loss_arguments": {"p": 3}},
             {"optimizer_arguments": {"momentum": "high"}},
             {"optimizer_arguments": {"nesterov": True}},
+            {"optimizer": "muon", "optimizer_arguments": {"momentum": "high"}},
+            {"optimizer": "muon", "optimizer_arguments": {"adamw_share": -1}},
             {"scheduler": "step", "scheduler_arguments": {"every": 0}},
             {"scheduler": "one_cycle", "scheduler_arguments": {"pct_start": 2.0}},
         ],
     )
     def test_values_that_torch_refuses_are_value_errors(self, make_split: MakeSplit, changes: dict[str, Any]) -> None:
-        with pytest.raises(ValueError, match=r"smoothing|arguments|Nesterov|every|pct_start|p == 1"):
+        with pytest.raises(ValueError, match=r"smoothing|arguments|Nesterov|adamw_share|every|pct_start|p == 1"):
             build_solver(make_split, replace(RECIPE, **changes))
 
 
