@@ -37,14 +37,15 @@ const drawn = () => all('[data-test-connection-state=CONNECTED][data-test-script
   && all('img').every(image => image.complete)
   && all('[data-testid=stVegaLiteChart]').every(chart => chart.querySelector('canvas, svg'));
 const title = () => document.querySelector('h1')?.innerText;
-const tiles = () => all('[data-testid=stBidiComponentIsolated]')
-  .flatMap(frame => [...(frame.shadowRoot?.querySelectorAll('.gallery button') ?? [])])
-  .map(tile => tile.dataset.id).join();
+const inGalleries = (selector, place = '') => all(`${place} [data-testid=stBidiComponentIsolated]`)
+  .flatMap(frame => [...(frame.shadowRoot?.querySelectorAll(`.gallery ${selector}`) ?? [])]);
+const tiles = () => inGalleries('button').map(tile => tile.dataset.id).join();
 const milliseconds = () => performance.now() - (window.clickedAt ?? 0);
 """
 NEW_TITLE = f"before => {{ {DRAWN} return title() && title() !== before && drawn() && milliseconds(); }}"
 NEW_TILES = f"before => {{ {DRAWN} return tiles() !== before && drawn() && milliseconds(); }}"
-DIALOG = f"() => {{ {DRAWN} return all('[role=dialog] img').length && drawn() && milliseconds(); }}"
+HEATMAPS = "all('[role=dialog] img').length && inGalleries('canvas', '[role=dialog]').length"
+DIALOG = f"() => {{ {DRAWN} return {HEATMAPS} && drawn() && milliseconds(); }}"
 TITLE, TILES = (f"() => {{ {DRAWN} return {what}(); }}" for what in ("title", "tiles"))
 
 Seconds = dict[str, list[float]]

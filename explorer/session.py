@@ -234,7 +234,7 @@ def sheet(
     stage: str | None = None,
     opacity: float = 0.5,
 ) -> bytes:
-    """A PNG of chosen test images without gaps, `columns` in a row, under heatmaps where there are targets."""
+    """A PNG of chosen test images without gaps, `columns` in a row; a JPEG, under heatmaps, where there are targets."""
     wanted = tuple(targets) if targets is not None else None
     return _sheet(str(run.path), _stamp(run), tuple(chosen), columns, wanted, method, stage, opacity, run)
 
@@ -251,13 +251,13 @@ def _sheet(
     opacity: float,
     _run: Run,
 ) -> bytes:
-    from explorer.images import contact_sheet, overlay, png_bytes, to_pixels
+    from explorer.images import contact_sheet, jpeg_bytes, overlay, png_bytes, to_pixels
 
     images = dataset(_run).splits["test"].images[list(chosen)]
     if targets is None:
         return png_bytes(contact_sheet([to_pixels(image) for image in images], columns))
     maps = heatmaps(_run, chosen, targets, method, stage)
-    return png_bytes(contact_sheet([overlay(i, m, opacity) for i, m in zip(images, maps, strict=True)], columns))
+    return jpeg_bytes(contact_sheet([overlay(i, m, opacity) for i, m in zip(images, maps, strict=True)], columns))
 
 
 def raw_maps(run: Run, chosen: Sequence[int], target: int, mirrored: bool = False) -> np.ndarray:

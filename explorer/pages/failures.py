@@ -364,7 +364,7 @@ def show_norms(found: Found, position: int) -> None:
         tiles += [explained_tile(side, name, run, maps.get(name), true, own_engine) for name, run in runs.items()]
     show_gallery(
         tiles,
-        pictures.png_bytes(pictures.contact_sheet(overlays, len(explained))),
+        pictures.jpeg_bytes(pictures.contact_sheet(overlays, len(explained))),
         columns=len(explained),
         key="explained",
         tile_size=144,

@@ -1,5 +1,5 @@
-// Draws the frame that gallery.py packs: 4 bytes (little endian) length of the header, the header as JSON, one PNG with
-// all pictures. Tiles are kept between frames, so that keyboard focus survives a rerun; the data is only ever
+// Draws the frame that gallery.py packs: 4 bytes (little endian) length of the header, the header as JSON, one PNG
+// or JPEG with all pictures. Tiles are kept between frames, so that keyboard focus survives a rerun; the data is only ever
 // written as text and attributes, never as markup.
 
 const galleries = new WeakMap();
@@ -33,14 +33,14 @@ function createGallery(parentElement) {
 function unpack(data) {
   const length = new DataView(data.buffer, data.byteOffset).getUint32(0, true);
   const header = JSON.parse(new TextDecoder().decode(data.subarray(4, 4 + length)));
-  return { ...header, png: data.subarray(4 + length) };
+  return { ...header, file: data.subarray(4 + length) };
 }
 
 async function show(gallery, frame) {
   const turn = ++gallery.newest;
   if (gallery.sheet?.digest !== frame.digest) {
     // Decoded before anything is touched: pictures and captions change in the same paint.
-    const bitmap = await createImageBitmap(new Blob([frame.png], { type: "image/png" }));
+    const bitmap = await createImageBitmap(new Blob([frame.file]));
     if (turn !== gallery.newest) return bitmap.close();
     gallery.sheet?.bitmap.close();
     gallery.sheet = { bitmap, digest: frame.digest };

@@ -3,6 +3,7 @@
 The drawing, the keyboard and the looks are in `gallery.js` and `gallery.css` beside this file.
 """
 
+import io
 import json
 import math
 import struct
@@ -13,10 +14,10 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Literal
 
+from PIL import Image, UnidentifiedImageError
 from streamlit.components.v2 import component
 
 _HERE = Path(__file__).parent
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _component = component(
     "normscope_gallery",
     css=(_HERE / "gallery.css").read_text(encoding="utf-8"),
@@ -56,12 +57,12 @@ def show_gallery(
 ) -> str | None:
     """The id of the tile that was clicked in this very run, or None; draws the tiles as a grid.
 
-    `sprite` is one PNG: equal pictures in reading order, `columns` in a row, as many rows as the tiles need.
-    `tile_size` is the least width of a tile in CSS pixels; tiles grow to fill the row, and a narrow screen shows two
-    in a row. `pixelated` keeps the pixels of much enlarged pictures crisp. Not `clickable`, tiles are pictures to look
-    at alone. `headings`, a question in bold and what follows it, make each row of the sprite a group of its own below
-    its heading. No tiles draw nothing.
-    Raises ValueError when two tiles share an id, when the sprite is no PNG or does not divide into the tiles, or when
+    `sprite` is a PNG or JPEG file of equal pictures in reading order, `columns` in a row, as many rows as the tiles
+    need. `tile_size` is the least width of a tile in CSS pixels; tiles grow to fill the row, and a narrow screen shows
+    two in a row. `pixelated` keeps the pixels of much enlarged pictures crisp. Not `clickable`, tiles are pictures to
+    look at alone. `headings`, a question in bold and what follows it, make each row of the sprite a group of its own
+    below its heading. No tiles draw nothing.
+    Raises ValueError when two tiles share an id, when the sprite is neither or does not divide into the tiles, or when
     there is not one heading per row.
     """
     if not tiles:
@@ -129,9 +130,11 @@ def _check_ids(tiles: Sequence[Tile]) -> None:
 
 
 def _check_sprite(sprite: bytes, columns: int, rows: int) -> None:
-    if not sprite.startswith(_PNG_SIGNATURE):
-        raise ValueError(f"the sprite must be the bytes of a PNG file; got {bytes(sprite[:8])!r}...")
-    width, height = struct.unpack(">II", sprite[16:24])
+    try:
+        with Image.open(io.BytesIO(sprite), formats=("PNG", "JPEG")) as picture:
+            width, height = picture.size
+    except UnidentifiedImageError:
+        raise ValueError(f"the sprite must be a PNG or JPEG file; got {bytes(sprite[:8])!r}...") from None
     if width % columns or height % rows:
         raise ValueError(
             f"a sprite of {width} x {height} pixels does not divide into {columns} columns and {rows} rows of equal "

@@ -139,7 +139,7 @@ def show_image(shown: Shown, found: list[Explained], scale: str, opacity: float,
         st.markdown(f"#### {agreement([one.predicted for one in found])}")
         show_gallery(
             [image_tile(shown, image), *answers],
-            pictures.png_bytes(pictures.contact_sheet([pictures.to_pixels(image), *heats], 1 + len(heats))),
+            pictures.jpeg_bytes(pictures.contact_sheet([pictures.to_pixels(image), *heats], 1 + len(heats))),
             columns=1 + len(heats),
             key=key,
             tile_size=WIDTH,

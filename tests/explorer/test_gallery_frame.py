@@ -59,7 +59,7 @@ def test_headings_go_with_the_rows_of_the_sprite():
     ("tiles", "sprite", "message"),
     [
         ([Tile("a"), Tile("a")], png(20, 10), "'a' comes more than once"),
-        ([Tile("a"), Tile("b")], b"GIF89a", "must be the bytes of a PNG"),
+        ([Tile("a"), Tile("b")], b"GIF89a", "must be a PNG or JPEG file; got b'GIF89a'"),
         ([Tile("a"), Tile("b")], png(21, 10), "21 x 10 pixels does not divide into 2 columns and 1 rows"),
     ],
 )

@@ -17,6 +17,7 @@ from explorer.images import (
     contact_sheet,
     enlarge,
     fit,
+    jpeg_bytes,
     overlay,
     png_bytes,
     read_image,
@@ -296,6 +297,14 @@ def test_contact_sheet_refuses_what_it_cannot_lay():
 def test_png_bytes_lose_nothing():
     pixels = np.array(noise(5, 7))
     assert np.array_equal(np.asarray(Image.open(io.BytesIO(png_bytes(pixels)))), pixels)
+
+
+def test_jpeg_bytes_lose_what_no_eye_sees():
+    ramp = torch.linspace(0, 1, 64).repeat(64, 1)
+    pixels = overlay(torch.full((3, 64, 64), 120, dtype=torch.uint8), ramp * ramp.T, 0.5)
+    found = np.asarray(Image.open(io.BytesIO(jpeg_bytes(pixels)))).astype(int)
+    assert np.abs(found - pixels).mean() < 1.5
+    assert np.abs(found - pixels).max() < 12
 
 
 def test_a_grey_picture_is_packed_as_one_channel_and_reads_the_same():

@@ -483,7 +483,8 @@ def test_the_sheet_of_the_large_image_has_each_norm_below_itself(open_app: OpenA
         right = answer["predicted"] == answer["true"]
         predicted, true, contrast = (part[column] for part in rows)
         assert np.array_equal(predicted, true) == right
-        assert np.array_equal(contrast, image) == right
+        off = np.abs(contrast.astype(float) - image).mean()  # a JPEG of noise is off by less than 4
+        assert off < 4 if right else off > 8
 
 
 def test_heatmaps_change_the_pictures_and_nothing_else(open_app: OpenApp):
