@@ -37,7 +37,7 @@ from train.solver import Solver, check_recipe
 DEVICES = ("auto", "cpu", "cuda")
 LARGE = 1_000_000  # parameters; from here up weights are stored as float16 if they can
 MOST_CHANGED = 0.001  # of the predicted classes
-LIBRARIES = ("torch", "torchvision", "numpy", "pillow", "scikit-learn")
+LIBRARIES = ("torch", "torchvision", "pytorch-optimizer", "numpy", "pillow", "scikit-learn")
 
 
 class RunBusy(Exception):
