@@ -127,7 +127,7 @@ class BatchNormFromScratch(nn.Module):
         return f"{self.channels}, eps={self.eps}, momentum={self.momentum}"
 
 
-class BatchInstanceNorm(nn.Module):
+class BatchInstanceNorm(BatchNormFromScratch):
     """`weight * (rho * BN(x) + (1 - rho) * IN(x)) + bias` with a learned gate `rho` in [0, 1] per channel.
 
     As in the paper's code, rho starts at 1 (pure batch norm) and is clipped itself, so that its gradient is alive at
@@ -135,19 +135,9 @@ class BatchInstanceNorm(nn.Module):
     weights of the two terms are folded into their affines, so the mix costs one addition. Source: arXiv 1805.07925.
     """
 
-    running_mean: Tensor
-    running_var: Tensor
-    num_batches_tracked: Tensor
-
     def __init__(self, channels: int, eps: float = EPS, momentum: float = MOMENTUM):
-        super().__init__()
-        self.channels, self.eps, self.momentum = channels, eps, momentum
-        self.weight = nn.Parameter(torch.ones(channels))
-        self.bias = nn.Parameter(torch.zeros(channels))
+        super().__init__(channels, eps, momentum)
         self.rho = nn.Parameter(torch.ones(channels))
-        self.register_buffer("running_mean", torch.zeros(channels))
-        self.register_buffer("running_var", torch.ones(channels))
-        self.register_buffer("num_batches_tracked", torch.tensor(0))
 
     def forward(self, inputs: Tensor) -> Tensor:
         if self.training:
@@ -167,9 +157,6 @@ class BatchInstanceNorm(nn.Module):
         )
         weight = self.weight * (1 - rho)
         return batch + _instance_norm(inputs, weight, torch.zeros_like(weight), self.eps, self.training)
-
-    def extra_repr(self) -> str:
-        return f"{self.channels}, eps={self.eps}, momentum={self.momentum}"
 
 
 class InstanceNorm2d(nn.InstanceNorm2d):
