@@ -330,7 +330,7 @@ def show_steps(order: list[str], image: str) -> None:
             args=(order[min(len(order) - 1, at + 1)],),
             shortcut="Right",
         )
-        st.caption(f"{at + 1} of {len(order)}")
+        st.caption(f"{at + 1:,} of {len(order):,}")
 
 
 def show_norms(found: Found, position: int) -> None:
