@@ -16,6 +16,7 @@ from explorer.datasets import Dataset, load_dataset
 from explorer.metrics import Metrics, compute_metrics
 from explorer.results import BEGIN, END, HEADINGS, results_markdown, with_results
 from explorer.runs import FILES, Card, Choice, DatasetCard, InputSpec, Problem, Run, list_runs, predict
+from train.grid import GRIDS, run_folder
 
 ROOT = Path(__file__).parents[2]
 CHECKPOINTS = ROOT / "checkpoints"
@@ -209,6 +210,10 @@ class TestCommittedRuns:
     def test_there_are_some_and_none_is_damaged(self) -> None:
         assert OF_CELLS
         assert PROBLEMS == []
+
+    def test_they_are_those_that_the_grids_train(self) -> None:
+        jobs = [job for grid in GRIDS.values() for job in grid.jobs()]
+        assert {ROOT / run_folder(job) for job in jobs} == {run.path for run in COMMITTED}
 
     def test_they_are_small(self) -> None:
         files = [file for run in COMMITTED for file in run.path.iterdir()]
