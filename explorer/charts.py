@@ -15,6 +15,7 @@ from explorer.marks import MARKS
 # A chart is validated as a whole when it is drawn; to validate its parts before as well takes longer than the rest.
 schemapi.disable_debug_mode()
 
+FEW = 10  # images in a bin; of fewer, the share that is right is mostly chance
 SUM = "any class"  # the row or column of sums in a confusion matrix
 EMPHASIS, QUIET = "#2457c5", "#8a93a3"
 ROWS = "rows"  # the data of a specification, by name
@@ -301,7 +302,8 @@ def pairs_chart(table: pd.DataFrame, runs: list[str]) -> Chart:
 def reliability_chart(table: pd.DataFrame) -> Chart:
     """Accuracy against confidence per run, with the diagonal of a perfectly calibrated one.
 
-    Columns: `run`, `norm`, `confidence`, `accuracy` (fractions) and `count` of images in the bin.
+    Columns: `run`, `norm`, `confidence`, `accuracy` (fractions) and `count` of images in the bin, which a dot's size
+    tells; the lines leave out bins of fewer than FEW images, where chance alone decides.
     """
     percent = alt.Axis(format=".0%")
     diagonal = (
@@ -310,24 +312,22 @@ def reliability_chart(table: pd.DataFrame) -> Chart:
         .encode(x=alt.X("x:Q", title="confidence"), y=alt.Y("y:Q", title="accuracy"))
     )
     hover = alt.selection_point(fields=["run"], on="pointerover", empty=True, clear="pointerout")
-    lines = (
-        alt.Chart(table)
-        .mark_line(point=alt.OverlayMarkDef(size=40))
-        .encode(
-            x=alt.X("confidence:Q", axis=percent, scale=alt.Scale(domain=[0, 1])),
-            y=alt.Y("accuracy:Q", axis=percent, scale=alt.Scale(domain=[0, 1])),
-            color=_run_colour(table),
-            opacity=alt.condition(hover, alt.value(1), alt.value(0.15)),
-            tooltip=[
-                "run:N",
-                alt.Tooltip("confidence:Q", format=".1%"),
-                alt.Tooltip("accuracy:Q", format=".1%"),
-                "count:Q",
-            ],
-        )
-        .add_params(hover)
+    bins = alt.Chart(table).encode(
+        x=alt.X("confidence:Q", axis=percent, scale=alt.Scale(domain=[0, 1])),
+        y=alt.Y("accuracy:Q", axis=percent, scale=alt.Scale(domain=[0, 1])),
+        color=_run_colour(table),
+        opacity=alt.condition(hover, alt.value(1), alt.value(0.15)),
+        tooltip=[
+            "run:N",
+            alt.Tooltip("confidence:Q", format=".1%"),
+            alt.Tooltip("accuracy:Q", format=".1%"),
+            alt.Tooltip("count:Q", format=",", title="images"),
+        ],
     )
-    return (diagonal + lines).properties(height=380)
+    lines = bins.mark_line().transform_filter(f"datum.count >= {FEW}")
+    size = alt.Size("count:Q", scale=alt.Scale(range=[12, 160]), legend=None)
+    dots = bins.mark_circle(opacity=1).encode(size=size).add_params(hover)
+    return (diagonal + lines + dots).properties(height=380)
 
 
 def confusion_table(counts: np.ndarray, classes: Sequence[str], chosen: tuple[str, str]) -> pd.DataFrame:

@@ -10,6 +10,7 @@ import streamlit as st
 from explorer import charts, comparison
 from explorer import images as pictures
 from explorer.failures import Answers
+from explorer.marks import MARKS
 from explorer.metrics import recall
 from explorer.pages.gallery import Tile, show_gallery
 from explorer.pages.heatmap_settings import choose_heatmap_settings, say_how, show_legend
@@ -73,6 +74,7 @@ def tile(split: "Split", row: int, position: int) -> Tile:
         lines=(sure,),
         tone="wrong" if answers.wrong[row, position] else "right",
         description=f"{split.ids[position]}: predicted {seen}, {sure}",
+        colour=MARKS[runs[row].card.norm.name].colour,
     )
 
 

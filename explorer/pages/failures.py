@@ -432,7 +432,7 @@ def show_found(chosen: Selection, answers: Answers, row: int, positions: np.ndar
     """How many images match, their grid and, over it, the one that is open. A click in here leaves the charts alone."""
     label = answers.runs[row]
     run = chosen.run(label)
-    left, middle, right = st.columns([4, 1, 2], vertical_alignment="center")
+    left, middle, right = st.columns([5, 2, 3], vertical_alignment="center")
     left.markdown(
         f"**{label}** misclassifies **{int(answers.wrong[row].sum()):,} of {len(answers.labels):,}** test images; "
         f"**{len(positions):,}** images match the filters."

@@ -97,8 +97,9 @@ def show_comparison(versus: pd.DataFrame, pairs: pd.DataFrame, labels: list[str]
         )
     st.caption(
         "All runs saw the same test images, so they are compared image by image: exact McNemar test on the images that "
-        "only one of the two gets wrong, p values Holm-corrected for the number of comparisons. Lines are 95 % "
-        "intervals of a paired bootstrap. Filled dots and cells with a star are reliable (corrected p < 0.05)."
+        "only one of the two gets wrong, p values Holm-corrected for the number of comparisons, so that every pair at "
+        "once has to pass a harder test than the comparisons with one. Lines are 95 % intervals of a paired bootstrap. "
+        "Filled dots and cells with a star are reliable (corrected p < 0.05)."
     )
     with st.expander("The figures behind it"):
         st.dataframe(
@@ -197,7 +198,8 @@ def show_calibration(found: dict[str, Predictions], norms: dict[str, str]) -> No
     )
     right.caption(
         "Of the answers given with 80 % confidence, 80 % should be right: the dashed line. Below it a norm is too sure "
-        "of itself. The error is the mean distance from the line (ten bins, weighted by images)."
+        "of itself. The error is the mean distance from the line (ten bins, weighted by images). A large dot stands "
+        f"for many answers; lines leave out those of fewer than {charts.FEW}."
     )
 
 
