@@ -42,7 +42,7 @@ def _muon(
     Norm parameters and biases take AdamW's steps at `adamw_share` of that rate. Source: Jordan 2024,
     https://kellerjordan.github.io/posts/muon/
     """
-    from pytorch_optimizer import Muon  # 2 seconds that other optimizers need not wait
+    from pytorch_optimizer import Muon  # half a second that other optimizers need not wait
 
     if adamw_share < 0:
         raise ValueError(f"adamw_share must be at least 0; got {adamw_share}")
