@@ -29,9 +29,10 @@ _component = component(
 class Tile:
     """One picture of a gallery: what stands below it and what it answers when clicked.
 
-    `title` (may be empty) is set in bold above `lines`; each wraps to two lines at most. `tone` puts a cross or a tick
-    beside the caption, `colour` (CSS) a stripe below the picture. `description` is the tooltip and what a screen reader
-    says instead of the caption, so it should hold the caption's words; when empty, the caption itself is read.
+    `title` (may be empty) is set in bold above `lines`; on a clickable tile each wraps to two lines at most. `tone`
+    puts a cross or a tick beside the caption, `colour` (CSS) a stripe below the picture. `description` is the tooltip
+    and what a screen reader says instead of the caption, so it should hold the caption's words; when empty, the caption
+    itself is read.
     """
 
     id: str

@@ -170,7 +170,7 @@ def answer_tile(run: Run, one: Explained, truth: str | None) -> Tile:
         lines=tuple(lines),
         tone="plain" if truth is None else "right" if predicted == truth else "wrong",
         colour=MARKS[run.card.norm.name].colour,
-        description=f"{chosen.label(run)}: {', '.join(lines)}",
+        description=f"{chosen.label(run)}, stage {one.stage}: {', '.join(lines)}",
     )
 
 

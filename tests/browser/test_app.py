@@ -96,7 +96,7 @@ def test_an_upload_gets_one_heatmap_per_norm(page: Page, app: App, coloured, set
     settled(page, PATIENCE)
     expect_painted(page, "00.png", 4)
     for norm in ("batch", "group", "none"):
-        expect(page.get_by_role("img", name=f"{norm}: ")).to_have_count(1)
+        expect(page.get_by_role("img", name=f"{norm}, stage ")).to_have_count(1)
 
 
 def test_a_link_shows_the_same_view_to_somebody_else(page: Page, open_page, app: App, settled: Settled):
