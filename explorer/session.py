@@ -24,7 +24,7 @@ import streamlit as st
 
 from explorer.failures import Answers
 from explorer.marks import MARKS
-from explorer.runs import Predictions, Problem, Run, labels_of, list_runs, predict
+from explorer.runs import DamagedRun, Predictions, Problem, Run, labels_of, list_runs, predict
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -74,9 +74,10 @@ class Selection:
 def warm_up() -> None:
     """Once for all sessions: in the background, loads what the first page does not need and others do.
 
-    That is torch, and then the images that the first visitor's runs were tested on.
+    That is torch, and then the images that the first visitor's runs were tested on, and their models.
     """
-    card = selection().runs[0].card
+    runs = selection().runs
+    card = runs[0].card
 
     def load() -> None:
         for module in ("explorer.datasets", "explorer.explain", "explorer.bundle"):
@@ -88,6 +89,9 @@ def warm_up() -> None:
 
         with suppress(DatasetMissing, ValueError):  # the page that needs them says so
             _load_dataset(card.dataset.name, card.input.height)
+        for run in runs:
+            with suppress(DamagedRun):
+                model(run)
 
     Thread(target=load, daemon=True).start()
 
@@ -118,7 +122,7 @@ def model(run: Run) -> "StagedModel":
     return _model(str(run.path), _stamp(run), run)
 
 
-@st.cache_resource(max_entries=24, show_spinner="Loading the model")
+@st.cache_resource(max_entries=24, show_spinner=False)
 def _model(path: str, stamp: int, _run: Run) -> "StagedModel":
     import torch
 
