@@ -169,7 +169,7 @@ def contact_sheet(tiles: Sequence[Pixels], columns: int) -> Pixels:
 def png_bytes(pixels: Pixels) -> bytes:
     """A PNG file of a uint8 array (H, W, 3), packed fast rather than small; one channel where all three are equal.
 
-    Photographs repeat themselves only in runs: to look for longer repetitions takes half as long again and finds none.
+    Only runs are looked for: longer repetitions, of which photographs have none, take time and gain nothing.
     """
     grey = bool((pixels == pixels[..., :1]).all())
     file = io.BytesIO()

@@ -12,7 +12,7 @@ import pytest
 from sklearn.metrics import confusion_matrix
 
 from explorer import charts
-from explorer.charts import SUM, confusion_table
+from explorer.charts import FEW, SUM, confusion_table
 from explorer.comparison import compare_all_pairs, compare_to_reference, failure_overlap, reliability_table
 from explorer.marks import MARKS
 
@@ -177,6 +177,15 @@ class TestColours:
                 for scale in scales:
                     assert scale["domain"] == list(RUNS[:count])
                     assert scale["range"] == [MARKS[norm].colour for norm in NORM_OF[:count]]
+
+
+def test_calibration_lines_leave_out_rare_bins_and_dots_tell_how_rare() -> None:
+    diagonal, lines, dots = specs(3)["reliability_chart"][0]["layer"]
+    assert lines["transform"] == [{"filter": f"datum.count >= {FEW}"}]
+    assert "size" not in lines["encoding"]
+    assert dots["encoding"]["size"]["field"] == "count"
+    assert "transform" not in dots
+    assert diagonal["mark"]["strokeDash"]
 
 
 class TestConfusionTable:
