@@ -123,7 +123,7 @@ def curves_charts(history: pd.DataFrame, metric: str, title: str, axis: str) -> 
 def probability_chart(table: pd.DataFrame) -> Chart:
     """The probability of each class (column) by each run (row). Columns: `run`, `class`, `probability`."""
     base = alt.Chart(table).encode(
-        x=alt.X("class:N", sort=None, title=None, axis=_names_axis(orient="top", labelAngle=0, labelLimit=130)),
+        x=alt.X("class:N", sort=None, title=None, axis=_columns_axis()),
         y=alt.Y("run:N", sort=None, title=None, axis=_names_axis(labelLimit=240)),
     )
     cells = base.mark_rect(cornerRadius=3).encode(
@@ -138,7 +138,7 @@ def probability_chart(table: pd.DataFrame) -> Chart:
         text=alt.Text("probability:Q", format=".0%"),
         color=alt.condition("datum.probability > 0.6", alt.value("white"), alt.value("#1a2130")),
     )
-    return (cells + text).properties(height=34 * table["run"].nunique() + 30)
+    return (cells + text).properties(height=34 * table["run"].nunique() + 70)
 
 
 def costs_chart(table: pd.DataFrame, chosen: str) -> Chart:
@@ -184,7 +184,7 @@ def recall_chart(table: pd.DataFrame) -> Chart:
     """
     table = table.assign(text=["–" if np.isnan(value) else f"{value:.0%}" for value in table["recall"]])
     base = alt.Chart(table).encode(
-        x=alt.X("class:N", sort=None, title=None, axis=_names_axis(orient="top", labelAngle=0, labelLimit=130)),
+        x=alt.X("class:N", sort=None, title=None, axis=_columns_axis()),
         y=alt.Y("run:N", sort=None, title=None, axis=_names_axis(labelLimit=240)),
         tooltip=[
             alt.Tooltip("run:N", title="run"),
@@ -198,7 +198,7 @@ def recall_chart(table: pd.DataFrame) -> Chart:
     ink = alt.condition(f"abs(datum.difference) > {0.45 * reach}", alt.value("white"), alt.value("#1a2130"))
     cells = base.mark_rect(cornerRadius=3).encode(color=colour)
     text = base.mark_text(fontSize=13).encode(text="text:N", color=ink)
-    return (cells + text).properties(height=34 * len(set(table["run"])) + 30)
+    return (cells + text).properties(height=34 * len(set(table["run"])) + 70)
 
 
 def agreement_chart(table: pd.DataFrame, runs: Sequence[str]) -> Chart:
@@ -214,7 +214,7 @@ def agreement_chart(table: pd.DataFrame, runs: Sequence[str]) -> Chart:
         ink=np.where(table["agreement"] > 0.6, "white", "#1a2130"),
     )
     base = alt.Chart(table).encode(
-        x=alt.X("run_b:N", sort=list(runs), title=None, axis=_names_axis(orient="top", labelAngle=-30, labelLimit=130)),
+        x=alt.X("run_b:N", sort=list(runs), title=None, axis=_columns_axis()),
         y=alt.Y("run_a:N", sort=list(runs), title=None, axis=_names_axis(labelLimit=240)),
         tooltip=[
             alt.Tooltip("run_a:N", title="row"),
@@ -277,12 +277,7 @@ def pairs_chart(table: pd.DataFrame, runs: list[str]) -> Chart:
     ]
     reach = max(5.0, float(np.abs(both["points"]).max()))  # so that chance looks pale
     base = alt.Chart(both).encode(
-        x=alt.X(
-            "run_b:N",
-            sort=runs,
-            title=None,
-            axis=_names_axis(orient="top", labelAngle=-40, labelLimit=160, labelOverlap=False),
-        ),
+        x=alt.X("run_b:N", sort=runs, title=None, axis=_columns_axis()),
         y=alt.Y("run_a:N", sort=runs, title=None, axis=_names_axis(labelLimit=200)),
         tooltip=[
             alt.Tooltip("run_a:N", title="row"),
@@ -357,9 +352,8 @@ def confusion_chart(table: pd.DataFrame, selection: str, signed: bool = False) -
 
 @lru_cache(maxsize=64)
 def _confusion_specification(classes: tuple[str, ...], selection: str, signed: bool, reach: int) -> Specification:
-    tilted = _names_axis(orient="top", labelAngle=-30, labelLimit=130, labelOverlap=False)
     base = alt.Chart(alt.NamedData(ROWS)).encode(
-        x=alt.X("predicted:N", sort=list(classes), title="predicted", axis=tilted),
+        x=alt.X("predicted:N", sort=list(classes), title="predicted", axis=_columns_axis()),
         y=alt.Y("true:N", sort=list(classes), title="true", axis=_names_axis(labelLimit=130)),
         tooltip=["true:N", "predicted:N", alt.Tooltip("count:Q", title="images")],
     )
@@ -416,7 +410,8 @@ def _overlap_specification(count: int, selection: str) -> Specification:
     )
     ticks = base.mark_tick(color=MARKS["batch-instance"].colour, thickness=3, size=18).encode(x="expected:Q")
     text = base.mark_text(align="left", dx=6, color=QUIET).encode(x="beside:Q", text=alt.Text("observed:Q", format=","))
-    return (bars.add_params(picked) + ticks + text).properties(height=28 * count + 60).to_dict()
+    size: dict[str, Any] = {"height": 28 * count + 60, "padding": {"right": 6}}  # the axis' last number needs some room
+    return (bars.add_params(picked) + ticks + text).properties(**size).to_dict()
 
 
 def _with_rows(specification: Specification, table: pd.DataFrame) -> Specification:
@@ -454,6 +449,11 @@ def _run_colour(table: pd.DataFrame) -> alt.Color:
 def _names_axis(**arguments: Any) -> alt.Axis:
     """An axis of names that each stand at the middle of their row or column, the first and the last ones too."""
     return alt.Axis(labelFlush=False, **arguments)
+
+
+def _columns_axis() -> alt.Axis:
+    """The names above the columns of a table of coloured cells, tilted so that none is left out on a phone."""
+    return _names_axis(orient="top", labelAngle=-30, labelLimit=160, labelOverlap=False)
 
 
 def _legend_columns(names: Iterable[str]) -> int:

@@ -15,11 +15,11 @@ SPLITS = {"Test": ("test",), "Validation": ("val",), "Train": ("train",), "All t
 WORDS = {"test": "Test", "val": "Val", "train": "Train"}
 BEST = {"accuracy": "max", "micro_f1": "max", "macro_f1": "max", "loss": "min", "misclassified": "min"}
 METRIC_COLUMNS = {
-    "accuracy": ("accuracy", "percent", "The share of images that are predicted right."),
-    "micro_f1": ("micro F1", "percent", "F1 over all images together; with one label per image it equals accuracy."),
-    "macro_f1": ("macro F1", "percent", "The mean over the classes of F1, so that a rare class counts as much."),
-    "loss": ("loss", "%.3f", "Mean cross entropy in nats; lower is better."),
-    "misclassified": ("misclassified", "localized", "The number of wrong predictions."),
+    "accuracy": ("accuracy", "{:.2%}", "The share of images that are predicted right."),
+    "micro_f1": ("micro F1", "{:.2%}", "F1 over all images together; with one label per image it equals accuracy."),
+    "macro_f1": ("macro F1", "{:.2%}", "The mean over the classes of F1, so that a rare class counts as much."),
+    "loss": ("loss", "{:.3f}", "Mean cross entropy in nats; lower is better."),
+    "misclassified": ("misclassified", "{:,}", "The number of wrong predictions."),
 }
 assert set(METRIC_COLUMNS) < set(Metrics.__annotations__)
 OTHER_COLUMNS = {
@@ -36,11 +36,16 @@ FAIR = ("parameters", "macs", "epochs", "batch_size", "learning_rate", "seed", "
 def column_config() -> dict:
     """How every column of a table of runs reads."""
     metrics = {
-        f"{split}_{key}": st.column_config.NumberColumn(f"{word} {title}", format=form, help=explained)
+        f"{split}_{key}": st.column_config.NumberColumn(f"{word} {title}", help=explained)
         for split, word in WORDS.items()
-        for key, (title, form, explained) in METRIC_COLUMNS.items()
+        for key, (title, _, explained) in METRIC_COLUMNS.items()
     }
     return OTHER_COLUMNS | metrics
+
+
+def form_of(column: str) -> str:
+    """How the numbers of a column `split_metric` are written."""
+    return METRIC_COLUMNS[column.partition("_")[2]][1]
 
 
 @st.fragment
@@ -55,7 +60,8 @@ def show_table(table: pd.DataFrame, key: str, leading: tuple[str, ...]) -> None:
         "Download CSV", table.to_csv(index=False), f"{key}.csv", "text/csv", icon=":material/download:", width="stretch"
     )
     best = {column: is_best(table, column) for column in shown}
-    style = table.style.apply(lambda values: np.where(best[values.name], SHADED, ""), subset=shown)
+    style = table.style.format({column: form_of(column) for column in shown})
+    style = style.apply(lambda values: np.where(best[values.name], SHADED, ""), subset=shown)
     order = [*leading, *shown, "parameters", "macs", "seconds"]
     st.dataframe(style, column_config=column_config(), column_order=order, hide_index=True, key=key)
 
@@ -102,21 +108,21 @@ def show_comparison(versus: pd.DataFrame, pairs: pd.DataFrame, labels: list[str]
         "Filled dots and cells with a star are reliable (corrected p < 0.05)."
     )
     with st.expander("The figures behind it"):
+        fractions = ("accuracy_a", "accuracy_b", "difference", "low", "high")
         st.dataframe(
-            pairs,
+            pairs.style.format(dict.fromkeys(fractions, "{:.2%}") | dict.fromkeys(("p", "p_holm"), "{:.4f}")),
             hide_index=True,
             column_config={
                 "run_a": "Run A",
                 "run_b": "Run B",
-                "accuracy_a": st.column_config.NumberColumn("Accuracy A", format="percent"),
-                "accuracy_b": st.column_config.NumberColumn("Accuracy B", format="percent"),
-                "difference": st.column_config.NumberColumn("A − B", format="percent"),
-                "low": st.column_config.NumberColumn("from", format="percent"),
-                "high": st.column_config.NumberColumn("to", format="percent"),
+                "accuracy_a": "Accuracy A",
+                "accuracy_b": "Accuracy B",
+                "difference": "A − B",
+                "low": "from",
+                "high": "to",
                 "only_a_wrong": "Only A wrong",
                 "only_b_wrong": "Only B wrong",
-                "p": st.column_config.NumberColumn("p", format="%.4f"),
-                "p_holm": st.column_config.NumberColumn("p corrected", format="%.4f"),
+                "p_holm": "p corrected",
             },
         )
 
@@ -145,24 +151,19 @@ def show_seeds(table: pd.DataFrame) -> None:
     found = {column: comparison.seed_summary(table, column) for column in columns}
     figures: dict[str, Any] = {key: found[columns[0]][key] for key in ("norm", "n")}
     config: dict = column_config() | {"norm": OTHER_COLUMNS["run"], "n": "Seeds"}
+    forms = {}
     for column, summary in found.items():
-        figures |= {column: summary["mean"], f"{column}_std": summary["std"]}
-        config[f"{column}_std"] = spread_column(column)
-        split, _, metric = column.partition("_")
-        if metric == "misclassified":  # a mean of counts
-            config[column] = st.column_config.NumberColumn(f"{WORDS[split]} {metric}", format="%.1f")
-    shown = pd.DataFrame(figures).sort_values(columns[0], ascending=False)
-    st.dataframe(shown, hide_index=True, column_order=list(figures), column_config=config, placeholder="–")
+        spread = f"{column}_std"
+        figures |= {column: summary["mean"], spread: summary["std"]}
+        config[spread] = st.column_config.NumberColumn("±", width="small")
+        form = form_of(column)
+        forms |= dict.fromkeys((column, spread), "{:,.1f}" if form == "{:,}" else form)  # a mean of counts
+    shown = pd.DataFrame(figures).sort_values(columns[0], ascending=False).style.format(forms, na_rep="–")
+    st.dataframe(shown, hide_index=True, column_order=list(figures), column_config=config)
     st.caption(
         "Ring: one training, from other first weights, in another order of the images. Upright line: their mean. Bar "
         "and ±: one standard deviation (n − 1). The test images are the same for all."
     )
-
-
-def spread_column(column: str) -> Any:
-    """How the standard deviation of a metric reads."""
-    _, form, _ = METRIC_COLUMNS[column.partition("_")[2]]
-    return st.column_config.NumberColumn("±", format="%.1f" if form == "localized" else form, width="small")
 
 
 def show_fairness(table: pd.DataFrame, labels: list[str], seeds_shown: bool) -> None:
@@ -188,13 +189,11 @@ def show_calibration(found: dict[str, Predictions], norms: dict[str, str]) -> No
     points = pd.concat([t.assign(run=label, norm=norms[label]) for label, t in tables.items()], ignore_index=True)
     left, right = st.columns([3, 2], gap="large")
     left.altair_chart(charts.reliability_chart(points.query("count > 0")), alt="Accuracy against confidence, by run")
+    worst_last = pd.DataFrame({"run": list(errors), "error": list(errors.values())}).sort_values("error")
     right.dataframe(
-        pd.DataFrame({"run": list(errors), "error": list(errors.values())}).sort_values("error"),
+        worst_last.style.format({"error": "{:.2%}"}),
         hide_index=True,
-        column_config={
-            "run": "Norm",
-            "error": st.column_config.NumberColumn("Expected calibration error", format="percent"),
-        },
+        column_config={"run": "Norm", "error": "Expected calibration error"},
     )
     right.caption(
         "Of the answers given with 80 % confidence, 80 % should be right: the dashed line. Below it a norm is too sure "

@@ -67,21 +67,20 @@ def show_figures(runs: list[Run], labels: dict[str, str]) -> None:
             "hardware": [run.card.hardware for run in runs],
         }
     )
-    percent = {
-        f"{split}_accuracy": st.column_config.NumberColumn(f"{word} accuracy", format="percent")
-        for split, word in (("train", "Train"), ("val", "Val"), ("test", "Test"))
-    }
-    config = percent | {
+    accuracies = {"train_accuracy": "Train accuracy", "val_accuracy": "Val accuracy", "test_accuracy": "Test accuracy"}
+    config = accuracies | {
         "run": st.column_config.TextColumn("Norm", pinned=True),
-        "test_loss": st.column_config.NumberColumn("Test loss", format="%.3f"),
+        "test_loss": "Test loss",
         "best_epoch": st.column_config.NumberColumn("Best epoch", help="The epoch whose weights every page shows."),
         "epochs": "Epochs",
         "batch_size": "Batch size",
         "learning_rate": st.column_config.NumberColumn("Learning rate", help="The peak of the schedule."),
-        "seconds": st.column_config.NumberColumn("Seconds", format="%.0f"),
+        "seconds": "Seconds",
         "hardware": "Hardware",
     }
-    st.dataframe(pd.concat([table, details], axis=1), hide_index=True, column_order=list(config), column_config=config)
+    forms = dict.fromkeys(accuracies, "{:.2%}") | {"test_loss": "{:.3f}", "learning_rate": "{:g}", "seconds": "{:,.0f}"}
+    shown = pd.concat([table, details], axis=1).style.format(forms)
+    st.dataframe(shown, hide_index=True, column_order=list(config), column_config=config)
 
 
 st.title("How did each norm learn?")
