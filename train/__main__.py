@@ -100,7 +100,7 @@ def build_parser() -> argparse.ArgumentParser:
     what.add_argument("--size", type=int, help="side of the square images in pixels (default: by data set and net)")
     _add_pairs(what, "architecture", "norm")
 
-    how = parser.add_argument_group("the recipe (default: the one for data set and architecture)")
+    how = parser.add_argument_group("the recipe (default: the one for data set, architecture and norm)")
     how.add_argument("--epochs", type=int)
     how.add_argument("--batch-size", type=int)
     how.add_argument("--learning-rate", type=float)

@@ -74,7 +74,7 @@ def default_job(dataset: str, architecture: str, norm: str) -> Job:
         dataset,
         architecture,
         norm,
-        recipe_for(dataset, architecture),
+        recipe_for(dataset, architecture, norm),
         size=size_for(dataset, architecture),
         architecture_arguments=architecture_arguments_for(dataset, architecture),
     )

@@ -60,8 +60,8 @@ def show_table(table: pd.DataFrame, key: str, leading: tuple[str, ...]) -> None:
         "Download CSV", table.to_csv(index=False), f"{key}.csv", "text/csv", icon=":material/download:", width="stretch"
     )
     best = {column: is_best(table, column) for column in shown}
-    style = table.style.format({column: form_of(column) for column in shown})
-    style = style.apply(lambda values: np.where(best[values.name], SHADED, ""), subset=shown)
+    style = table.style.apply(lambda values: np.where(best[values.name], SHADED, ""), subset=shown)
+    style = style.format({column: form_of(column) for column in shown})
     order = [*leading, *shown, "parameters", "macs", "seconds"]
     st.dataframe(style, column_config=column_config(), column_order=order, hide_index=True, key=key)
 

@@ -15,7 +15,7 @@ ABOUT = {
     ALL_NORMS: "All runs that the selectors on the left leave.",
     OWN: "batch is PyTorch's layer, batch-scratch is written here from the definition. They start from the same "
     "weights and do the same sums in another order, so curves and figures should differ by chance only.",
-    SIZES: "batch norm takes its statistics from the images of a batch, so small batches make them noisy; group norm "
+    SIZES: "Batch norm takes its statistics from the images of a batch, so small batches make them noisy; group norm "
     "takes them within each image and does not see the batch.",
 }
 

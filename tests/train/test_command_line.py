@@ -215,8 +215,9 @@ class TestOptions:
     )
     def test_every_entry_is_some_architectures(self, find: Callable, table: dict) -> None:
         for key, entry in table.items():
-            dataset = key if isinstance(key, str) else key[0]
-            found = [find(dataset, name) for name in ARCHITECTURES]
+            dataset, _, *norm = (key, "") if isinstance(key, str) else key
+            assert set(norm) <= set(NORMS)
+            found = [find(dataset, name, *norm) for name in ARCHITECTURES]
             assert any(one == entry for one in found), f"no architecture gets the entry {key}"
 
     def test_a_choice_spells_out_every_argument(self) -> None:
