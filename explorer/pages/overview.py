@@ -76,6 +76,11 @@ def is_best(table: pd.DataFrame, column: str) -> np.ndarray:
 SHADED = "font-weight: 700; background-color: #2e8b5733"
 
 
+def unbroken(sentence: str) -> str:
+    """A sentence in which no line begins with a percent sign."""
+    return sentence.replace(" %", "\N{NO-BREAK SPACE}%")
+
+
 def show_accuracies(table: pd.DataFrame) -> None:
     """Dots with intervals."""
     count = int(table["test_count"].iloc[0])
@@ -238,10 +243,10 @@ versus = comparison.compare_to_reference(wrong, labels, reference) if wrong is n
 if versus is None:
     said.warning("These runs were tested on different images, so they cannot be compared image by image.")
 else:
-    said.markdown(f"#### {comparison.verdict(versus)}")
+    said.markdown(f"#### {unbroken(comparison.verdict(versus))}")
 seeds = all_seeds()
 if seeds is not None:
-    st.markdown(comparison.seeds_verdict(comparison.seed_summary(seeds, "test_accuracy")))
+    st.markdown(unbroken(comparison.seeds_verdict(comparison.seed_summary(seeds, "test_accuracy"))))
 show_table(table, "runs", ("run", "architecture"))
 st.subheader("Test accuracy")
 show_accuracies(table)

@@ -280,8 +280,8 @@ def test_overview_shows_mean_and_spread_of_several_seeds(open_app: OpenApp, few:
     app = open_app("overview", few)
     one = run.card.metrics["test"].accuracy
     mean, std = (one + 0.25) / 2, abs(one - 0.25) / 2**0.5
-    assert f"batch {100 * mean:.1f} ± {100 * std:.1f} % (2 seeds)" in words(app)
-    assert f"group {100 * runs['group'].card.metrics['test'].accuracy:.1f} % (one seed)" in words(app)
+    assert f"batch {100 * mean:.1f} ± {100 * std:.1f}\N{NO-BREAK SPACE}% (2 seeds)" in words(app)
+    assert f"group {100 * runs['group'].card.metrics['test'].accuracy:.1f}\N{NO-BREAK SPACE}% (one seed)" in words(app)
     assert set(app.dataframe[0].value["run"]) == set(runs), "the comparison itself is of one seed"
     (table,) = [frame.value for frame in app.dataframe if "n" in frame.value]
     shown = table.set_index("norm")
