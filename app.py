@@ -10,7 +10,7 @@ import streamlit as st
 
 def import_for_first_page() -> None:
     """Imports what the first page needs."""
-    for module in ("explorer.pages.frame", "explorer.charts"):
+    for module in ("explorer.app.frame", "explorer.app.charts"):
         import_module(module)
 
 
@@ -22,7 +22,7 @@ async def imported_ahead(_: st.App) -> AsyncIterator[None]:
 
 
 if __name__ == "__main__":
-    from explorer.pages.frame import show_frame
+    from explorer.app.frame import show_frame
 
     show_frame()
 else:

@@ -8,8 +8,8 @@ from importlib.util import find_spec
 import torch
 from torch import Tensor
 
-from explorer.architectures.staged import StagedModel
-from explorer.heatmaps import heatmaps, heatmaps_all_classes, scale_each
+from explorer.heatmaps.gradcam import heatmaps, heatmaps_all_classes, scale_each
+from explorer.models.staged import StagedModel
 
 OURS = "ours"
 Explain = Callable[[Tensor, Tensor], Tensor]  # inputs (N, 3, H, W), targets (N,) -> heatmaps (N, H, W)

@@ -1,4 +1,4 @@
-"""Grad-CAM by `explorer.heatmaps` beside pytorch-grad-cam, torch-cam, captum and one forward pass.
+"""Grad-CAM by `explorer.heatmaps.gradcam` beside pytorch-grad-cam, torch-cam, captum and one forward pass.
 
     pip install -r requirements-benchmarks.txt
     python -m benchmarks.heatmaps
@@ -18,9 +18,9 @@ from torch import Tensor
 
 from benchmarks.explainers import LIBRARIES, OURS, Explainer, explainers
 from benchmarks.timing import median_ratio, print_provenance, print_table, take_turns, verdict
-from explorer.architectures import build_model
-from explorer.architectures.staged import StagedModel
-from explorer.heatmaps import BATCH
+from explorer.heatmaps.gradcam import BATCH
+from explorer.models import build_model
+from explorer.models.staged import StagedModel
 
 Seconds = dict[str, list[float]]
 FORWARD = "forward pass"

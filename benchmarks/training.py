@@ -29,9 +29,9 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 from benchmarks.timing import median_ratio, print_provenance, print_table, stopwatch, take_turns, verdict
-from explorer.architectures import build_model
-from explorer.architectures.staged import StagedModel
 from explorer.datasets import Split
+from explorer.models import build_model
+from explorer.models.staged import StagedModel
 from explorer.runs import InputSpec
 from train.memory import keep_freed_memory
 from train.recipes import Recipe, architecture_arguments_for, recipe_for, size_for

@@ -20,8 +20,8 @@ from explorer.runs import DamagedRun, Run, list_runs, read_run
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from explorer.architectures import StagedModel
-    from explorer.bundle import Answer, Subject
+    from explorer.heatmaps.bundle import Answer, Subject
+    from explorer.models import StagedModel
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -85,7 +85,7 @@ def print_results(options: argparse.Namespace) -> int:
 
 def write_heatmaps(options: argparse.Namespace) -> int:
     """Writes the bundle of all images and runs below `--out`, as a whole or not at all."""
-    from explorer.bundle import bundle_files
+    from explorer.heatmaps.bundle import bundle_files
 
     try:
         runs = [open_run(path) for path in options.runs]
@@ -143,7 +143,7 @@ def answer_image(
     path: Path, asked: Sequence[tuple[Run, "StagedModel"]], target: int | None, stage: str | None
 ) -> "Subject":
     """An image and what each run says of it. Raises OSError, or ValueError that names the file or the run."""
-    from explorer.bundle import Subject
+    from explorer.heatmaps.bundle import Subject
     from explorer.images import UnreadableImage, read_image
 
     data = path.read_bytes()
@@ -157,8 +157,8 @@ def answer_image(
 
 def answer_run(run: Run, model: "StagedModel", picture: "Image", target: int | None, stage: str | None) -> "Answer":
     """What one run says of a picture. Raises ValueError that names the run."""
-    from explorer.bundle import Answer
-    from explorer.explain import explain
+    from explorer.heatmaps.bundle import Answer
+    from explorer.heatmaps.explanation import explain
     from explorer.images import fit
 
     image = fit(picture, run.card.input.height, run.card.input.width)

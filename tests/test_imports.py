@@ -1,47 +1,41 @@
-"""Who may import whom: the rules of the house, held over the import statements themselves."""
+"""Who may import whom: the rules of the house as folders, held over the import statements themselves."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
-LEAVES = ("metrics", "comparison", "heatmaps", "images", "charts")  # take values, never a path or a run
-ABOUT_MODELS = ("capacity", "learn")  # take values as well, and build models to speak of
-STAGED = "explorer.architectures.staged"  # what a model is: a value
-HOMES = {  # package -> the only files that import it
-    "streamlit": ("app.py", "explorer/session.py", "explorer/pages/"),
-    "altair": ("explorer/charts.py",),
-    "pytorch_grad_cam": ("explorer/heatmaps.py",),
+PACKAGES = ("explorer", "train")
+HOMES = {  # package -> the only places that import it
+    "streamlit": ("app.py", "explorer/app/", "explorer/pages/"),
+    "altair": ("explorer/app/",),
+    "pytorch_grad_cam": ("explorer/heatmaps/",),
     "train": ("train/",),
-}
-MAY_IMPORT = {  # part -> the parts of the explorer that it may import besides itself
-    "explorer/norms": (),
-    "explorer/architectures": ("explorer.norms",),
-    "explorer/datasets": ("explorer.images",),
-    "explorer/marks": (),
-    "explorer/runs": ("explorer.architectures", "explorer.metrics", "explorer.norms"),
-    **{
-        f"explorer/{leaf}": (STAGED, "explorer.marks", *(f"explorer.{other}" for other in LEAVES[:-1]))
-        for leaf in LEAVES
-    },
-    **{f"explorer/{name}": ("explorer.architectures", "explorer.norms") for name in ABOUT_MODELS},
-    "explorer/failures": ("explorer.comparison",),
-    "explorer/explain": (STAGED, "explorer.heatmaps"),
-    "explorer/bundle": ("explorer.explain", "explorer.images"),
-    "explorer/results": ("explorer.marks", "explorer.runs"),
-}
-INNER_HOMES = {  # module -> the only files that import it
-    "explorer.session": ("app.py", "explorer/session.py", "explorer/pages/"),
-    "explorer.pages": ("app.py", "explorer/pages/"),
-    "explorer.charts": ("explorer/pages/",),
+    "explorer.app": ("app.py", "explorer/app/", "explorer/pages/"),
+    "explorer.pages": ("explorer/pages/",),
     "explorer.__main__": (),
 }
+MAY_IMPORT = {  # room -> what of the explorer it may import besides itself
+    "explorer/registry": (),
+    "explorer/marks": (),
+    "explorer/images": (),
+    "explorer/models": ("explorer.registry",),
+    "explorer/datasets": ("explorer.images", "explorer.registry"),
+    "explorer/predictions": ("explorer.registry",),
+    "explorer/heatmaps": ("explorer.models", "explorer.images", "explorer.registry"),
+    "explorer/runs": ("explorer.models", "explorer.predictions", "explorer.registry"),
+    "explorer/results": ("explorer.marks", "explorer.runs"),
+}
+VALUES_ONLY = ("explorer/predictions/", "explorer/heatmaps/", "explorer/models/", "explorer/images.py")
+WITHOUT_TORCH = ("explorer.predictions", "explorer.runs", "explorer.marks", "explorer.registry", "explorer.results")
 
 
 def sources() -> list[str]:
     """Every source file of the project, from the root."""
-    files = [ROOT / "app.py", *(ROOT / "explorer").rglob("*.py"), *(ROOT / "train").rglob("*.py")]
+    files = [ROOT / "app.py", *(file for package in PACKAGES for file in (ROOT / package).rglob("*.py"))]
     return sorted(file.relative_to(ROOT).as_posix() for file in files)
 
 
@@ -66,14 +60,16 @@ def wrong_imports(source: str, imported: set[str]) -> list[str]:
     wrong = [
         module
         for module in imported
-        for package, homes in (HOMES | INNER_HOMES).items()
-        if below(module, package) and not source.startswith(homes)
+        for package, homes in HOMES.items()
+        if below(module, package) and not source.startswith(homes or "nowhere")
     ]
-    for part, allowed in MAY_IMPORT.items():
-        if source == f"{part}.py" or source.startswith(f"{part}/"):
-            valid = (part.replace("/", "."), *allowed)
+    for room, allowed in MAY_IMPORT.items():
+        if source == f"{room}.py" or source.startswith(f"{room}/"):
+            valid = (room.replace("/", "."), *allowed)
             inner = [module for module in imported if below(module, "explorer") and module != "explorer"]
             wrong += [module for module in inner if not any(below(module, package) for package in valid)]
+    if source.startswith(VALUES_ONLY):
+        wrong += [module for module in imported if below(module, "pathlib")]
     return sorted(wrong)
 
 
@@ -87,29 +83,25 @@ def test_every_file_keeps_to_the_rules(source: str) -> None:
     [
         ("explorer/images.py", "import streamlit as st"),
         ("explorer/pages/overview.py", "import altair"),
-        ("explorer/session.py", "from pytorch_grad_cam import GradCAM"),
-        ("explorer/runs.py", "from train.recipes import Recipe"),
-        ("explorer/heatmaps.py", "from explorer.runs import Run"),
-        ("explorer/charts.py", "from explorer import runs"),
-        ("explorer/metrics.py", "def f():\n    from explorer.datasets import load_dataset"),
-        ("explorer/norms.py", "from explorer.architectures import ARCHITECTURES"),
-        ("explorer/architectures/resnet.py", "import explorer.runs"),
-        ("explorer/datasets/elpv.py", "from explorer.session import dataset"),
-        ("explorer/heatmaps.py", "from explorer.architectures import build_model"),
-        ("explorer/failures.py", "from explorer.runs import Run"),
-        ("explorer/bundle.py", "from explorer.runs import Run"),
-        ("explorer/explain.py", "from explorer.runs import Run"),
-        ("explorer/results.py", "from explorer.comparison import verdict"),
-        ("explorer/__main__.py", "from explorer.session import model"),
-        ("train/job.py", "from explorer.charts import accuracy_chart"),
+        ("explorer/app/session.py", "from pytorch_grad_cam import GradCAM"),
+        ("explorer/runs/__init__.py", "from train.recipes import Recipe"),
+        ("explorer/heatmaps/gradcam.py", "from explorer.runs import Run"),
+        ("explorer/predictions/metrics.py", "def f():\n    from explorer.datasets import load_dataset"),
+        ("explorer/predictions/filters.py", "from explorer.runs import Run"),
+        ("explorer/predictions/filters.py", "from pathlib import Path"),
+        ("explorer/models/norms.py", "from explorer.runs import Run"),
+        ("explorer/datasets/elpv.py", "from explorer.app.session import dataset"),
+        ("explorer/results.py", "from explorer.predictions.comparison import verdict"),
+        ("explorer/__main__.py", "from explorer.app.session import model"),
+        ("explorer/app/frame.py", "from explorer.pages.overview import show_page"),
+        ("train/job.py", "from explorer.app.charts import accuracy_chart"),
     ],
 )
 def test_the_rules_notice(source: str, line: str) -> None:
     assert wrong_imports(source, imports_of(line)) != []
 
 
-@pytest.mark.parametrize("source", sources())
-def test_a_leaf_takes_no_path(source: str) -> None:
-    leaf = source.removeprefix("explorer/").removesuffix(".py")
-    if leaf in LEAVES:
-        assert not [m for m in imports_of((ROOT / source).read_text(encoding="utf-8")) if below(m, "pathlib")]
+def test_what_the_first_page_waits_for_imports_no_torch() -> None:
+    imported = "; ".join(f"import {module}" for module in WITHOUT_TORCH)
+    program = f"{imported}; import sys; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False).returncode == 0

@@ -9,13 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from explorer.architectures import ARCHITECTURES, build_model
 from explorer.datasets import DatasetMissing
-from explorer.norms import NORMS
+from explorer.models import ARCHITECTURES, build_model
+from explorer.models.norms import NORMS
 from train.augment import AUGMENTATIONS
-from train.capacity import capacity_text
 from train.grid import GRIDS, describe, report, state_of, train_grid
 from train.job import Job, RunBusy, default_job, train_run
+from train.layer_text import capacity_text
 from train.memory import keep_freed_memory
 from train.recipes import Recipe
 from train.solver import LOSSES, OPTIMIZERS, PRECISIONS, SCHEDULERS, TrainingDiverged

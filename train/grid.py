@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from explorer.datasets import DatasetMissing
-from explorer.norms import NORMS
+from explorer.models.norms import NORMS
 from explorer.runs import DamagedRun, InputSpec, Run, dataset_folder, read_run, run_name
 from train.job import Job, RunBusy, default_job, train_run
 from train.solver import TrainingDiverged

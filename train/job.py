@@ -1,6 +1,5 @@
 """One job: from what is asked for to a finished run folder. A job that was cut off goes on where it stopped."""
 
-import inspect
 import platform
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -14,11 +13,12 @@ import torch
 from filelock import FileLock, Timeout
 from torch import Tensor, nn
 
-from explorer.architectures import ARCHITECTURES, build_model
-from explorer.capacity import count_macs, count_parameters
 from explorer.datasets import Dataset, load_dataset
-from explorer.metrics import compute_metrics
-from explorer.norms import NORMS, check_name
+from explorer.models import ARCHITECTURES, build_model
+from explorer.models.layers import count_macs, count_parameters
+from explorer.models.norms import NORMS
+from explorer.predictions.metrics import compute_metrics
+from explorer.registry import complete_arguments
 from explorer.runs import (
     Card,
     Choice,
@@ -133,15 +133,7 @@ def complete_choice(
     kind: str, registry: Mapping[str, Callable[..., Any]], name: str, given: Mapping[str, Any]
 ) -> Choice:
     """The choice with every argument of the registry's factory, so that a card stays right when a default changes."""
-    check_name(kind, name, registry, given)
-    parameters = inspect.signature(registry[name]).parameters.values()
-    defaults = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
-    for key, value in given.items():
-        kinds = (int,) if isinstance(defaults[key], int) else (int, float)
-        if isinstance(value, bool) or not isinstance(value, kinds):
-            wanted = "a whole number" if isinstance(defaults[key], int) else "a number"
-            raise ValueError(f"argument {key!r} of {kind} {name!r} wants {wanted}, like {defaults[key]}; got {value!r}")
-    return Choice(name, defaults | dict(given))
+    return Choice(name, complete_arguments(kind, name, registry, given))
 
 
 def pick_device(name: str) -> str:

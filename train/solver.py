@@ -18,7 +18,7 @@ from torch.optim import Optimizer, lr_scheduler
 from tqdm import tqdm
 
 from explorer.datasets import Split
-from explorer.metrics import Metrics, compute_metrics, metrics_from_predicted
+from explorer.predictions.metrics import Metrics, compute_metrics, metrics_from_predicted
 from explorer.runs import HISTORY_COLUMNS, HISTORY_METRICS, InputSpec, predict
 from train.augment import AUGMENTATIONS
 from train.recipes import Recipe

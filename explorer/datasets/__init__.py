@@ -8,6 +8,7 @@ from explorer.datasets.cifar10 import load_cifar10
 from explorer.datasets.decoding import CacheUnwritable, ImageSkipped
 from explorer.datasets.elpv import load_elpv
 from explorer.datasets.folder import PREFIX, load_folder
+from explorer.registry import check_name
 
 __all__ = [
     "DATASETS",
@@ -60,6 +61,5 @@ def load_dataset(
 def _loader(name: str) -> Loader:
     if name.startswith(PREFIX) and name != PREFIX:
         return load_folder
-    if name not in DATASETS:
-        raise ValueError(f"unknown data set {name!r}; expected one of: {', '.join(DATASETS)}")
+    check_name("data set", name, DATASETS)
     return DATASETS[name]

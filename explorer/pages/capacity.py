@@ -3,8 +3,8 @@
 import pandas as pd
 import streamlit as st
 
-from explorer import charts
-from explorer.session import capacity, costs, selection
+from explorer.app import charts
+from explorer.app.session import capacity, costs, selection
 
 COLUMNS = {
     "name": st.column_config.TextColumn("Layer", pinned=True, width=215),

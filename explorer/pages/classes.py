@@ -7,15 +7,16 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from explorer import charts, comparison
 from explorer import images as pictures
-from explorer.failures import Answers
+from explorer.app import charts
+from explorer.app.gallery import Tile, show_gallery
+from explorer.app.heatmap_settings import choose_heatmap_settings, say_how, show_legend
+from explorer.app.session import answers_of, images_of, mean_heatmap, raw_maps, selection, sheet
 from explorer.marks import MARKS
-from explorer.metrics import recall
-from explorer.pages.gallery import Tile, show_gallery
-from explorer.pages.heatmap_settings import choose_heatmap_settings, say_how, show_legend
+from explorer.predictions import comparison
+from explorer.predictions.filters import Answers
+from explorer.predictions.metrics import recall
 from explorer.runs import Run
-from explorer.session import answers_of, images_of, mean_heatmap, raw_maps, selection, sheet
 
 if TYPE_CHECKING:
     from explorer.datasets import Split

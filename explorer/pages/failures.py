@@ -8,11 +8,17 @@ import pandas as pd
 import streamlit as st
 import torch
 
-from explorer import charts, comparison
 from explorer import images as pictures
-from explorer.bundle import zip_bytes
-from explorer.explain import Explained, scaled
-from explorer.failures import (
+from explorer.app import charts
+from explorer.app.gallery import Tile, show_gallery
+from explorer.app.heatmap_settings import HeatmapSettings, choose_heatmap_settings, say_how, show_legend
+from explorer.app.session import Selection, answers_of, explain_test_image, heatmaps, images_of, model, selection, sheet
+from explorer.heatmaps.bundle import zip_bytes
+from explorer.heatmaps.explanation import Explained, scaled
+from explorer.heatmaps.gradcam import heatmaps_by
+from explorer.marks import MARKS
+from explorer.predictions import comparison
+from explorer.predictions.filters import (
     ALL,
     ANY,
     ONLY,
@@ -24,13 +30,8 @@ from explorer.failures import (
     images_table,
     set_label,
 )
-from explorer.heatmaps import heatmaps_by
-from explorer.marks import MARKS
-from explorer.metrics import confusion
-from explorer.pages.gallery import Tile, show_gallery
-from explorer.pages.heatmap_settings import HeatmapSettings, choose_heatmap_settings, say_how, show_legend
+from explorer.predictions.metrics import confusion
 from explorer.runs import Run
-from explorer.session import Selection, answers_of, explain_test_image, heatmaps, images_of, model, selection, sheet
 
 if TYPE_CHECKING:
     from torch import Tensor

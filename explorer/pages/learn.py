@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from explorer import learn
 from explorer.marks import MARKS
+from explorer.models import facts
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def show_lesson(lesson: Lesson) -> None:
     """The picture, formula and paragraph of one norm."""
     st.markdown(f"#### {lesson.title}")
     ink = "#e8ebf1" if st.context.theme.type == "dark" else "#1a2130"
-    picture = learn.axes_picture(learn.SHADINGS[lesson.norm], MARKS[lesson.norm].colour, ink)
+    picture = facts.axes_picture(facts.SHADINGS[lesson.norm], MARKS[lesson.norm].colour, ink)
     alt = f"A block of N images by C channels by H times W pixels. Shaded: {lesson.picture}."
     with st.container(horizontal_alignment="center"):
         st.image(picture, alt=alt, width="content")
@@ -85,12 +85,12 @@ def show_lesson(lesson: Lesson) -> None:
     st.write(lesson.words)
 
 
-def show_checks(checks: list[learn.Check]) -> None:
+def show_checks(checks: list[facts.Check]) -> None:
     """One line a check, with the difference that was found just now."""
     st.markdown("  \n".join(describe(check) for check in checks))
 
 
-def describe(check: learn.Check) -> str:
+def describe(check: facts.Check) -> str:
     """A check as a line of markdown: what is compared, what came out, and the largest difference."""
     mark = ":green[:material/check_circle:]" if check.holds else ":red[:material/cancel:]"
     verdict = ("equal" if check.equal else "not equal, as expected") if check.holds else "not as expected"
@@ -116,7 +116,7 @@ for start in range(0, len(LESSONS), 3):
 st.header("Facts, checked while you read")
 left, right = st.columns([3, 1], vertical_alignment="bottom")
 left.write(
-    f"Each check computes both sides on {' × '.join(map(str, learn.SHAPE))} random numbers. Two results that are equal "
+    f"Each check computes both sides on {' × '.join(map(str, facts.SHAPE))} random numbers. Two results that are equal "
     "in theory differ by rounding in a computer, by about 1e-15 here."
 )
 seed = int(right.number_input("Random numbers, draw", 0, 9999, 0, key="draw", bind="query-params"))
@@ -137,7 +137,7 @@ with st.container(border=True):
             + \frac{\partial \ell}{\partial \mu} \frac{1}{m}
         \end{aligned}"""
     )
-    show_checks([*learn.check_gradients(seed), *learn.check_own_batch_norm(seed)])
+    show_checks([*facts.check_gradients(seed), *facts.check_own_batch_norm(seed)])
 
 with st.container(border=True):
     st.markdown("#### A bias before a norm is redundant")
@@ -147,16 +147,16 @@ with st.container(border=True):
         "before batch norm have no bias here. It holds where each channel has its own mean; layer and group norm "
         "share a mean between channels, so there a bias does something."
     )
-    show_checks(learn.check_bias(seed))
+    show_checks(facts.check_bias(seed))
 
 with st.container(border=True):
     st.markdown("#### Group norm lies between layer norm and instance norm")
     st.latex(r"\begin{aligned} G &= 1: \text{layer norm} \\ G &= C: \text{instance norm} \end{aligned}")
     st.write("With one group all channels of an image share a mean; with a group per channel none do.")
-    show_checks(learn.check_groups(seed))
+    show_checks(facts.check_groups(seed))
 
 with st.container(border=True):
     st.markdown("#### Batch-instance norm has both in it")
     st.latex(r"\begin{aligned} \rho &= 1: \text{batch norm} \\ \rho &= 0: \text{instance norm} \end{aligned}")
     st.write("Training moves ρ between the two, for each channel on its own.")
-    show_checks(learn.check_gate(seed))
+    show_checks(facts.check_gate(seed))

@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from explorer import charts, comparison
-from explorer.metrics import Metrics
+from explorer.app import charts
+from explorer.app.session import ALL, runs_and_problems, selection, stored_predictions
+from explorer.predictions import comparison
+from explorer.predictions.metrics import Metrics
 from explorer.runs import Predictions, labels_of, runs_table
-from explorer.session import ALL, runs_and_problems, selection, stored_predictions
 
 SPLITS = {"Test": ("test",), "Validation": ("val",), "Train": ("train",), "All three": ("test", "val", "train")}
 WORDS = {"test": "Test", "val": "Val", "train": "Train"}

@@ -3,10 +3,10 @@
 import pandas as pd
 import streamlit as st
 
-from explorer import charts
+from explorer.app import charts
+from explorer.app.session import ALL, selection
 from explorer.marks import MARKS
 from explorer.runs import Run, labels_of, runs_table
-from explorer.session import ALL, selection
 
 METRICS = {"Accuracy": "accuracy", "Loss": "loss", "Micro F1": "micro_f1", "Macro F1": "macro_f1"}
 AXES = {"Epoch": "epoch", "Time": "seconds"}

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import streamlit as st
 
-from explorer import charts
 from explorer import images as pictures
-from explorer.bundle import Answer, Subject, bundle_files, zip_bytes
-from explorer.explain import SCALES, Explained, scaled
+from explorer.app import charts
+from explorer.app.gallery import Tile, show_gallery
+from explorer.app.heatmap_settings import show_legend
+from explorer.app.session import dataset, explain, images_of, read_upload, selection
+from explorer.heatmaps.bundle import Answer, Subject, bundle_files, zip_bytes
+from explorer.heatmaps.explanation import SCALES, Explained, scaled
 from explorer.marks import MARKS
-from explorer.pages.gallery import Tile, show_gallery
-from explorer.pages.heatmap_settings import show_legend
 from explorer.runs import Run
-from explorer.session import dataset, explain, images_of, read_upload, selection
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator

@@ -19,7 +19,7 @@ from benchmarks.browser import (
     launch_server,
     wait_until_settled,
 )
-from explorer.architectures import build_model
+from explorer.models import build_model
 from explorer.runs import Choice, Run, list_runs, write_run
 from tests.browser.driving import App
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from explorer.metrics import confusion
+from explorer.predictions.metrics import confusion
 from explorer.runs import Predictions, Run, list_runs
 from tests.browser.driving import (
     PATIENCE,

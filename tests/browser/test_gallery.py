@@ -12,7 +12,7 @@ import io
 import streamlit as st
 from PIL import Image
 
-from explorer.pages.gallery import Tile, show_gallery
+from explorer.app.gallery import Tile, show_gallery
 
 second, headed = st.toggle("Second sheet"), st.toggle("Headings")
 count, green = (4, 200) if second else (6, 0)

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from explorer.__main__ import main
-from explorer.explain import explain, scaled
-from explorer.heatmaps import heatmaps
+from explorer.heatmaps.explanation import explain, scaled
+from explorer.heatmaps.gradcam import heatmaps
 from explorer.images import fit, overlay, read_image
 from explorer.runs import Run, list_runs
 

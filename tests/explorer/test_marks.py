@@ -3,7 +3,7 @@
 import re
 
 from explorer.marks import MARKS
-from explorer.norms import NORMS
+from explorer.models.norms import NORMS
 
 
 def test_every_norm_has_a_letter_and_a_colour_of_its_own() -> None:

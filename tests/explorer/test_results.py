@@ -13,7 +13,7 @@ import pytest
 
 from explorer.__main__ import main
 from explorer.datasets import Dataset, load_dataset
-from explorer.metrics import Metrics, compute_metrics
+from explorer.predictions.metrics import Metrics, compute_metrics
 from explorer.results import BEGIN, END, HEADINGS, results_markdown, with_results
 from explorer.runs import FILES, Card, Choice, DatasetCard, InputSpec, Problem, Run, list_runs, predict
 from train.grid import GRIDS, run_folder

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from explorer.architectures import ARCHITECTURES
 from explorer.datasets import Dataset, Split, load_dataset
-from explorer.norms import NORMS
+from explorer.models import ARCHITECTURES
+from explorer.models.norms import NORMS
 from explorer.runs import list_runs, predict
 from train.__main__ import build_parser, job_from, main, parse_pair
 from train.job import Job, complete_choice, input_spec, pick_device

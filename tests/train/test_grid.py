@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from explorer.norms import NORMS
+from explorer.models.norms import NORMS
 from explorer.runs import Run
 from train.__main__ import build_parser, job_from, main
 from train.grid import GRIDS, Grid, Line, describe, run_folder, state_of, train_grid

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from explorer.architectures import build_model
 from explorer.datasets import Dataset, Split
+from explorer.models import build_model
 from explorer.runs import InputSpec
 from train.job import MOST_CHANGED, predict_splits, rounded_if_harmless
 

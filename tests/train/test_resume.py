@@ -14,8 +14,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from explorer.architectures import build_model
 from explorer.datasets import Split
+from explorer.models import build_model
 from explorer.runs import InputSpec, Run, list_runs
 from train.__main__ import main
 from train.recipes import Recipe

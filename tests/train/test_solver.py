@@ -13,10 +13,10 @@ from sklearn.metrics import accuracy_score, f1_score, log_loss
 from torch import nn
 from torch.optim import lr_scheduler
 
-from explorer.architectures import build_model
 from explorer.datasets import Split
-from explorer.metrics import Metrics
-from explorer.norms import NORMS
+from explorer.models import build_model
+from explorer.models.norms import NORMS
+from explorer.predictions.metrics import Metrics
 from explorer.runs import HISTORY_COLUMNS, InputSpec, predict
 from train.recipes import Recipe
 from train.solver import LOSSES, OPTIMIZERS, SCHEDULERS, Solver, TrainingDiverged, check_recipe, parameter_groups
