@@ -12,8 +12,8 @@ from explorer.app import charts
 from explorer.app.gallery import Tile, show_gallery
 from explorer.app.heatmap_settings import choose_heatmap_settings, say_how, show_legend
 from explorer.app.session import answers_of, images_of, mean_heatmap, raw_maps, selection, sheet
+from explorer.heatmaps.agreement import compare_all_maps, maps_verdict
 from explorer.marks import MARKS
-from explorer.predictions import comparison
 from explorer.predictions.filters import Answers
 from explorer.predictions.metrics import recall
 from explorer.runs import Run
@@ -145,8 +145,8 @@ def show_agreement(label: int, reference: str) -> None:
         }
         for word in ("maps", "mirrored")
     }
-    table = comparison.compare_all_maps(kinds["maps"], kinds["mirrored"], MEASURES[measure or "Rank correlation"])
-    st.markdown(comparison.maps_verdict(table, reference))
+    table = compare_all_maps(kinds["maps"], kinds["mirrored"], MEASURES[measure or "Rank correlation"])
+    st.markdown(maps_verdict(table, reference))
     st.altair_chart(charts.agreement_chart(table, answers.runs), alt="Agreement of the heatmaps of every two norms")
     st.caption(
         f"Mean over {len(positions)} test images of {classes[label]}, each map for that class. Rank correlation: "

@@ -17,7 +17,6 @@ from explorer.heatmaps.bundle import zip_bytes
 from explorer.heatmaps.explanation import Explained, scaled
 from explorer.heatmaps.gradcam import heatmaps_by
 from explorer.marks import MARKS
-from explorer.predictions import comparison
 from explorer.predictions.filters import (
     ALL,
     ANY,
@@ -31,6 +30,7 @@ from explorer.predictions.filters import (
     set_label,
 )
 from explorer.predictions.metrics import confusion
+from explorer.predictions.overlap import failure_overlap
 from explorer.runs import Run
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ def select_norms(runs: tuple[str, ...], unused: bool) -> tuple[str, ...]:
 
 def overlap(answers: Answers) -> pd.DataFrame:
     """The exclusive failure sets, largest first, without the images that nobody fails."""
-    table = comparison.failure_overlap(answers.wrong, answers.runs)
+    table = failure_overlap(answers.wrong, answers.runs)
     return table.iloc[[i for i, failing in enumerate(table["failing"]) if failing]]
 
 

@@ -8,9 +8,13 @@ import streamlit as st
 
 from explorer.app import charts
 from explorer.app.session import ALL, runs_and_problems, selection, stored_predictions
-from explorer.predictions import comparison
+from explorer.predictions.calibration import calibration_error, reliability_table
 from explorer.predictions.metrics import Metrics
+from explorer.predictions.paired import accuracy_interval, compare_all_pairs, compare_to_reference
+from explorer.predictions.replicates import seed_summary
+from explorer.predictions.verdict import seeds_verdict, verdict
 from explorer.runs import Predictions, labels_of, runs_table
+from explorer.runs.differences import fairness
 
 SPLITS = {"Test": ("test",), "Validation": ("val",), "Train": ("train",), "All three": ("test", "val", "train")}
 WORDS = {"test": "Test", "val": "Val", "train": "Train"}
@@ -85,7 +89,7 @@ def unbroken(sentence: str) -> str:
 def show_accuracies(table: pd.DataFrame) -> None:
     """Dots with intervals."""
     count = int(table["test_count"].iloc[0])
-    low, high = np.transpose([comparison.accuracy_interval(wrong, count) for wrong in table["test_misclassified"]])
+    low, high = np.transpose([accuracy_interval(wrong, count) for wrong in table["test_misclassified"]])
     shown = table[["run", "norm"]].assign(accuracy=table["test_accuracy"], low=low, high=high)
     st.altair_chart(charts.accuracy_chart(shown), alt="Test accuracy of each run with its 95 % interval")
     st.caption(
@@ -154,7 +158,7 @@ def show_seeds(table: pd.DataFrame) -> None:
         "Images", list(SPLITS), default="Test", required=True, key="seeds_split", bind="query-params"
     )
     columns = [f"{split}_{metric}" for split in SPLITS[name or "Test"] for metric in METRIC_COLUMNS]
-    found = {column: comparison.seed_summary(table, column) for column in columns}
+    found = {column: seed_summary(table, column) for column in columns}
     figures: dict[str, Any] = {key: found[columns[0]][key] for key in ("norm", "n")}
     config: dict = column_config() | {"norm": OTHER_COLUMNS["run"], "n": "Seeds"}
     forms = {}
@@ -175,9 +179,7 @@ def show_seeds(table: pd.DataFrame) -> None:
 def show_fairness(table: pd.DataFrame, labels: list[str], seeds_shown: bool) -> None:
     """What differs besides the norm; one seed is said to be one unless other seeds are shown above."""
     st.subheader("Is the comparison fair?")
-    said = comparison.fairness(
-        [dict(zip(FAIR, row, strict=True)) for row in zip(*(table[f] for f in FAIR), strict=True)], labels
-    )
+    said = fairness([dict(zip(FAIR, row, strict=True)) for row in zip(*(table[f] for f in FAIR), strict=True)], labels)
     same = [name for name in FAIR if len(set(table[name])) == 1 and name != "seconds"]
     words = {"macs": "MACs", "batch_size": "batch size", "learning_rate": "learning rate"}
     st.markdown(f"The same for all: {', '.join(words.get(name, name) for name in same) or 'nothing'}.")
@@ -190,8 +192,8 @@ def show_fairness(table: pd.DataFrame, labels: list[str], seeds_shown: bool) -> 
 def show_calibration(found: dict[str, Predictions], norms: dict[str, str]) -> None:
     """Whether confidence can be believed."""
     st.subheader("Can its confidence be believed?")
-    tables = {label: comparison.reliability_table(p.probabilities, p.labels, 10) for label, p in found.items()}
-    errors = {label: comparison.calibration_error(table) for label, table in tables.items()}
+    tables = {label: reliability_table(p.probabilities, p.labels, 10) for label, p in found.items()}
+    errors = {label: calibration_error(table) for label, table in tables.items()}
     points = pd.concat([t.assign(run=label, norm=norms[label]) for label, t in tables.items()], ignore_index=True)
     left, right = st.columns([3, 2], gap="large")
     left.altair_chart(charts.reliability_chart(points.query("count > 0")), alt="Accuracy against confidence, by run")
@@ -240,19 +242,19 @@ reference = (
 )
 same_images = len({p.ids for p in found.values()}) == 1
 wrong = np.stack([p.wrong for p in found.values()]) if same_images else None
-versus = comparison.compare_to_reference(wrong, labels, reference) if wrong is not None else None
+versus = compare_to_reference(wrong, labels, reference) if wrong is not None else None
 if versus is None:
     said.warning("These runs were tested on different images, so they cannot be compared image by image.")
 else:
-    said.markdown(f"#### {unbroken(comparison.verdict(versus))}")
+    said.markdown(f"#### {unbroken(verdict(versus))}")
 seeds = all_seeds()
 if seeds is not None:
-    st.markdown(unbroken(comparison.seeds_verdict(comparison.seed_summary(seeds, "test_accuracy"))))
+    st.markdown(unbroken(seeds_verdict(seed_summary(seeds, "test_accuracy"))))
 show_table(table, "runs", ("run", "architecture"))
 st.subheader("Test accuracy")
 show_accuracies(table)
 if wrong is not None and versus is not None and len(labels) > 1:
-    show_comparison(versus, comparison.compare_all_pairs(wrong, labels), labels, reference)
+    show_comparison(versus, compare_all_pairs(wrong, labels), labels, reference)
 if seeds is not None:
     show_seeds(seeds)
 show_fairness(table, labels, seeds_shown=seeds is not None)

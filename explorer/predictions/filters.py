@@ -10,7 +10,9 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from explorer.predictions import comparison
+from explorer.predictions.label_errors import label_errors
+from explorer.predictions.outcomes import image_losses, margins
+from explorer.predictions.overlap import disagreement, failing_runs, fails_exactly
 from explorer.registry import check_name
 
 THIS, ANY, ALL, ONLY = "this norm", "any of these", "all of these", "only these"
@@ -72,10 +74,10 @@ class Question:
 ORDERS: dict[str, Callable[[Answers, int], np.ndarray]] = {
     "most confident": lambda answers, run: answers.confidence[run],
     "least confident": lambda answers, run: -answers.confidence[run],
-    "narrowest margin": lambda answers, run: -comparison.margins(answers.probabilities[run]),
-    "highest loss": lambda answers, run: comparison.image_losses(answers.probabilities[run], answers.labels),
-    "most norms fail": lambda answers, _: comparison.failing_runs(answers.wrong),
-    "norms disagree most": lambda answers, _: comparison.disagreement(answers.probabilities),
+    "narrowest margin": lambda answers, run: -margins(answers.probabilities[run]),
+    "highest loss": lambda answers, run: image_losses(answers.probabilities[run], answers.labels),
+    "most norms fail": lambda answers, _: failing_runs(answers.wrong),
+    "norms disagree most": lambda answers, _: disagreement(answers.probabilities),
     "data set": lambda answers, _: -np.arange(len(answers.labels)),
 }
 
@@ -104,7 +106,7 @@ def _keep(answers: Answers, question: Question) -> np.ndarray:
     low, high = question.confidence
     keep = keep & (answers.confidence[run] >= low) & (answers.confidence[run] <= high)
     if question.doubtful:
-        keep = keep & comparison.label_errors(answers.probabilities[run], answers.labels)
+        keep = keep & label_errors(answers.probabilities[run], answers.labels)
     return keep
 
 
@@ -112,7 +114,7 @@ def _failed(answers: Answers, question: Question) -> np.ndarray:
     if question.failed_by == THIS:
         return answers.wrong[question.run]
     among = question.among or answers.runs
-    failing = comparison.fails_exactly(answers.wrong, answers.runs, among)  # raises for a run that is not there
+    failing = fails_exactly(answers.wrong, answers.runs, among)  # raises for a run that is not there
     if question.failed_by == ONLY:
         return failing
     wrong = answers.wrong[[answers.runs.index(run) for run in among]]
@@ -129,16 +131,16 @@ def images_table(
     answers: Answers, run: int, ids: Sequence[str], classes: Sequence[str], chosen: np.ndarray
 ) -> pd.DataFrame:
     """One row per chosen image, in order: what it is, what a run says of it, and what the others say."""
-    predicted, margins = answers.predicted, comparison.margins(answers.probabilities[run])
-    losses = comparison.image_losses(answers.probabilities[run], answers.labels)
-    doubtful = comparison.label_errors(answers.probabilities[run], answers.labels)
+    predicted, gaps = answers.predicted, margins(answers.probabilities[run])
+    losses = image_losses(answers.probabilities[run], answers.labels)
+    doubtful = label_errors(answers.probabilities[run], answers.labels)
     rows = [
         {
             "image": ids[int(i)],
             "label": classes[int(answers.labels[i])],
             "predicted": classes[int(predicted[run, i])],
             "confidence": float(answers.confidence[run, i]),
-            "margin": float(margins[i]),
+            "margin": float(gaps[i]),
             "loss": float(losses[i]),
             "likely label error": bool(doubtful[i]),
             "runs that fail": int(answers.wrong[:, i].sum()),

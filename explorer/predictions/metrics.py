@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from explorer.predictions.outcomes import image_losses
+
 
 @dataclass(frozen=True)
 class Metrics:
@@ -29,9 +31,7 @@ def compute_metrics(probabilities: np.ndarray, labels: np.ndarray) -> Metrics:
     Raises:
         ValueError: the shapes do not fit, or there is no image.
     """
-    _check(probabilities, labels)
-    picked = probabilities[np.arange(len(labels)), labels].astype(np.float64)
-    loss = float(-np.log(np.maximum(picked, np.finfo(np.float32).tiny)).mean())
+    loss = float(image_losses(probabilities, labels).mean())
     return metrics_from_predicted(probabilities.argmax(1), labels, probabilities.shape[1], loss)
 
 
@@ -62,10 +62,3 @@ def recall(predicted: np.ndarray, labels: np.ndarray, class_count: int) -> np.nd
     counts = confusion(predicted, labels, class_count)
     with np.errstate(invalid="ignore"):
         return np.diag(counts) / counts.sum(1)
-
-
-def _check(probabilities: np.ndarray, labels: np.ndarray) -> None:
-    if probabilities.ndim != 2 or labels.shape != probabilities.shape[:1] or not len(labels):
-        raise ValueError(
-            f"wanted probabilities (N, K) and labels (N,) with N >= 1; got {probabilities.shape} and {labels.shape}"
-        )

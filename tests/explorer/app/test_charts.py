@@ -14,7 +14,9 @@ from sklearn.metrics import confusion_matrix
 from explorer.app import charts
 from explorer.app.charts import FEW, SUM, confusion_table
 from explorer.marks import MARKS
-from explorer.predictions.comparison import compare_all_pairs, compare_to_reference, failure_overlap, reliability_table
+from explorer.predictions.calibration import reliability_table
+from explorer.predictions.overlap import failure_overlap
+from explorer.predictions.paired import compare_all_pairs, compare_to_reference
 
 RUNS = ('batch, "8"', "group: it's [4]", "none\\é.", "layer, seed 1")
 NORM_OF = ("batch", "group", "none", "layer")

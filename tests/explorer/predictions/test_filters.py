@@ -6,7 +6,6 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from explorer.predictions.comparison import failure_overlap
 from explorer.predictions.filters import (
     ALL,
     ANY,
@@ -18,6 +17,7 @@ from explorer.predictions.filters import (
     find_images,
     set_label,
 )
+from explorer.predictions.overlap import failure_overlap
 
 RUNS = ("batch", "group", "none, seed 1")
 LABELS = np.array([0, 0, 0, 1, 1, 1, 2, 2])
