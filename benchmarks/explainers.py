@@ -8,7 +8,8 @@ from importlib.util import find_spec
 import torch
 from torch import Tensor
 
-from explorer.heatmaps.gradcam import heatmaps, heatmaps_all_classes, scale_each
+from explorer.heatmaps.gradcam import heatmaps, heatmaps_all_classes
+from explorer.heatmaps.scaling import scale_each
 from explorer.models.staged import StagedModel
 
 OURS = "ours"

@@ -7,7 +7,7 @@ import streamlit as st
 
 from explorer import images as pictures
 from explorer.app.session import model
-from explorer.heatmaps.gradcam import METHODS
+from explorer.heatmaps.methods import METHODS
 from explorer.runs import Run
 
 DEFAULT = "default"

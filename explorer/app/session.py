@@ -217,7 +217,7 @@ def _heatmaps(
 ) -> "Tensor":
     import torch
 
-    from explorer.heatmaps.gradcam import METHODS, heatmaps_by
+    from explorer.heatmaps.methods import METHODS, heatmaps_by
 
     images = dataset(_run).splits["test"].images[list(chosen)]
     arguments = (method, model(_run), _run.card.input.normalise(images), torch.tensor(targets), stage)

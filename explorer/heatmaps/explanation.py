@@ -10,14 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from explorer.heatmaps.gradcam import (
-    explain_blank,
-    logits_and_raw_heatmaps,
-    logits_and_raw_heatmaps_all_classes,
-    peaks,
-    scale_each,
-    scale_together,
-)
+from explorer.heatmaps.gradcam import logits_and_raw_heatmaps, logits_and_raw_heatmaps_all_classes
+from explorer.heatmaps.scaling import explain_blank, peaks, scale_each, scale_together
 from explorer.models.staged import StagedModel
 from explorer.registry import check_name
 

@@ -15,7 +15,7 @@ from explorer.app.heatmap_settings import HeatmapSettings, choose_heatmap_settin
 from explorer.app.session import Selection, answers_of, explain_test_image, heatmaps, images_of, model, selection, sheet
 from explorer.heatmaps.bundle import zip_bytes
 from explorer.heatmaps.explanation import Explained, scaled
-from explorer.heatmaps.gradcam import heatmaps_by
+from explorer.heatmaps.methods import heatmaps_by
 from explorer.marks import MARKS
 from explorer.predictions.filters import (
     ALL,

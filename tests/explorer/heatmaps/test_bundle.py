@@ -14,7 +14,8 @@ from PIL import Image
 
 from explorer.heatmaps.bundle import Answer, Subject, bundle_files, library_versions, zip_bytes
 from explorer.heatmaps.explanation import Explained, explain, scaled
-from explorer.heatmaps.gradcam import explain_blank, heatmaps, raw_heatmaps, scale_together
+from explorer.heatmaps.gradcam import heatmaps, raw_heatmaps
+from explorer.heatmaps.scaling import explain_blank, scale_together
 from explorer.images import overlay
 from explorer.models import build_model
 from explorer.models.staged import StagedModel

@@ -9,18 +9,9 @@ import pytest
 import torch
 from torch import nn
 
-from explorer.heatmaps.gradcam import (
-    METHODS,
-    explain_blank,
-    heatmaps,
-    heatmaps_all_classes,
-    heatmaps_by,
-    peaks,
-    raw_heatmaps,
-    raw_heatmaps_all_classes,
-    scale_each,
-    scale_together,
-)
+from explorer.heatmaps.gradcam import heatmaps, heatmaps_all_classes, raw_heatmaps, raw_heatmaps_all_classes
+from explorer.heatmaps.methods import METHODS, heatmaps_by
+from explorer.heatmaps.scaling import explain_blank, peaks, scale_each
 from explorer.models import ARCHITECTURES, build_model
 from explorer.models.norms import NORMS
 from explorer.models.staged import PoolLinear, StagedModel
@@ -210,58 +201,6 @@ def test_contrast_of_two_classes_is_the_difference_of_their_raw_maps():
     wanted = (gradient.mean((2, 3), keepdim=True) * activations.detach()).sum(1)
     found = raw_heatmaps_all_classes(model, inputs, "second")
     torch.testing.assert_close(found[:, 2] - found[:, 0], wanted)
-
-
-# Scales and blank maps ---------------------------------------------------------------------------------------------
-
-
-def test_one_shared_scale_keeps_a_weaker_map_weaker():
-    strong, weak = torch.tensor([[[0.0, 10], [5, -3]]]), torch.tensor([[[1.0, 0], [0, 0]]])
-    shown = scale_together([strong, weak], (2, 2))
-    assert shown[0][0].tolist() == [[0, 1], [0.5, 0]]
-    torch.testing.assert_close(shown[1][0], torch.tensor([[0.1, 0], [0, 0]]))
-
-
-def test_one_shared_scale_for_maps_of_different_sizes():
-    coarse, fine = torch.full((2, 2, 2), 4.0), torch.rand(2, 8, 8)
-    coarse[1], fine[1] = -1, -2
-    shown = scale_together([coarse, fine], (8, 8))
-    assert (shown[0][0] == 1).all()
-    torch.testing.assert_close(shown[1][0], fine[0] / 4)
-    assert not shown[0][1].any()
-    assert not shown[1][1].any()
-
-
-def test_scaled_maps_stay_finite():
-    raw = torch.ones(3, 2, 2)
-    raw[0, 0, 0], raw[1, 0, 0], raw[2, 0, 0] = float("nan"), float("inf"), 0
-    shown = scale_each(raw, (4, 4))
-    assert not shown[:2].any()
-    assert shown[2].max() > 0.99
-    assert scale_together([raw], (4, 4))[0].isfinite().all()
-
-
-@pytest.mark.parametrize(
-    ("raw", "reason"),
-    [
-        ([[float("nan"), 1.0]], "not finite"),
-        ([[float("inf"), 1.0]], "not finite"),
-        ([[2.0]], "1x1"),
-        ([[0.0, 0.0]], "gradient is 0"),
-        ([[-1.0, -0.5]], "negative before the ReLU"),
-        ([[0.3, 0.3]], "same value everywhere"),
-    ],
-)
-def test_a_blank_map_says_why(raw, reason):
-    raw = torch.tensor(raw)
-    assert reason in str(explain_blank(raw))
-    assert not scale_each(raw[None], (4, 4)).any()
-
-
-def test_a_map_that_shows_something_needs_no_reason():
-    assert explain_blank(torch.tensor([[-1.0, 0.5]])) is None
-    with pytest.raises(ValueError, match="one raw map"):
-        explain_blank(torch.zeros(1, 2, 2))
 
 
 # Nothing is left behind --------------------------------------------------------------------------------------------

@@ -13,7 +13,8 @@ import torch
 from torch import nn
 
 from explorer.models.staged import PoolLinear, StagedModel
-from explorer.heatmaps.gradcam import heatmaps, heatmaps_all_classes, heatmaps_by
+from explorer.heatmaps.gradcam import heatmaps, heatmaps_all_classes
+from explorer.heatmaps.methods import heatmaps_by
 
 torch.set_num_threads(1)
 torch.manual_seed(0)
