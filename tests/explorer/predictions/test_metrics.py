@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, log_loss
 
-from explorer.predictions.metrics import compute_metrics, confusion, metrics_from_predicted
+from explorer.predictions.metrics import compute_metrics, confusion, f1_scores, metrics_from_predicted
 
 # rows: label, columns: predicted; of three classes
 #            0  1  2   sum
@@ -27,6 +27,7 @@ def test_a_table_worked_by_hand() -> None:
     assert metrics.micro_f1 == pytest.approx(6 / 10)
     # F1 = 2 hits / (row sum + column sum): 6/8, 4/8, 2/4
     assert metrics.macro_f1 == pytest.approx((6 / 8 + 4 / 8 + 2 / 4) / 3)
+    assert metrics.classes == 3
     # six times -log(1/2) and four times -log(1/4)
     assert metrics.loss == pytest.approx((6 * math.log(2) + 4 * math.log(4)) / 10)
 
@@ -55,10 +56,33 @@ def test_equal_to_scikit_learn(seed: int) -> None:
     assert metrics.misclassified == (labels != predicted).sum()
 
 
-def test_a_class_that_is_neither_there_nor_predicted_counts_as_zero() -> None:
+def test_a_class_that_is_neither_there_nor_predicted_does_not_count() -> None:
     metrics = metrics_from_predicted(np.array([0, 1]), np.array([0, 1]), 4, 0.0)
-    assert metrics.accuracy == metrics.micro_f1 == 1
-    assert metrics.macro_f1 == pytest.approx(2 / 4)
+    assert metrics.accuracy == metrics.micro_f1 == metrics.macro_f1 == 1
+    assert metrics.classes == 2
+
+
+def test_a_class_that_is_only_predicted_counts_as_zero() -> None:
+    metrics = metrics_from_predicted(np.array([0, 3]), np.array([0, 1]), 5, 0.0)  # F1 1, 0 and 0 of classes 0, 1, 3
+    assert metrics.macro_f1 == pytest.approx(1 / 3)
+    assert metrics.classes == 3
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_classes_without_images_are_left_out_as_scikit_learn_leaves_them_out(seed: int) -> None:
+    labels, predicted = np.random.default_rng(seed).integers(0, 12, (2, 9))
+    present = np.union1d(labels, predicted)
+    metrics = metrics_from_predicted(predicted, labels, 12, 0.0)
+    wanted = f1_score(labels, predicted, labels=present, average="macro", zero_division=0)
+    assert metrics.macro_f1 == pytest.approx(wanted)
+    assert metrics.micro_f1 == pytest.approx(f1_score(labels, predicted, labels=present, average="micro"))
+    assert metrics.classes == len(present)
+
+
+def test_f1_of_each_class_is_scikit_learns() -> None:
+    labels, predicted = np.random.default_rng(0).integers(0, 4, (2, 300))
+    wanted = f1_score(labels, predicted, labels=range(4), average=None)
+    assert f1_scores(predicted, labels, 5) == pytest.approx([*wanted, np.nan], nan_ok=True)
 
 
 def test_a_probability_of_nothing_is_a_large_but_finite_loss() -> None:

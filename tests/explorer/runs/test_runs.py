@@ -89,7 +89,7 @@ class TestCard:
         assert plain["architecture"] == {"name": "simplecnn"}
         assert plain["input"] == {"height": 32, "width": 32, "mean": [0.5, 0.4, 0.3], "std": [0.2, 0.25, 0.3]}
         assert list(plain["metrics"]) == ["train", "val", "test"]
-        keys = {"accuracy", "micro_f1", "macro_f1", "loss", "misclassified", "count"}
+        keys = {"accuracy", "micro_f1", "macro_f1", "loss", "misclassified", "count", "classes"}
         assert all(set(part) == keys for part in plain["metrics"].values())
 
     @pytest.mark.parametrize("key", sorted(set(CARD.to_json()) - {"schema_version", "name"}))
