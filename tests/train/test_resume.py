@@ -210,6 +210,7 @@ class TestProcess:
         assert run.card.metrics == straight.card.metrics
         assert not list(run.path.parent.glob(".*")), "the training state and drafts are gone"
 
+    @pytest.mark.slow  # trains in processes of their own
     def test_kill_9_loses_at_most_the_epoch(self, command: list[str], straight: Run, cache: Path, out: Path) -> None:
         status, _ = self.stop_after_an_epoch(self.start(command, out), out, signal.SIGKILL)
         assert status == -signal.SIGKILL
@@ -219,6 +220,7 @@ class TestProcess:
         assert again.returncode == 0
         self.assert_same_run(out, straight)
 
+    @pytest.mark.slow  # trains in processes of their own
     def test_ctrl_c_says_how_to_go_on(self, command: list[str], straight: Run, cache: Path, out: Path) -> None:
         status, error = self.stop_after_an_epoch(self.start(command, out), out, signal.SIGINT)
         assert status == 130
