@@ -8,31 +8,45 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import wraps
 from pathlib import Path
-from statistics import median
+from statistics import median, quantiles
 from typing import Any
 from unittest.mock import patch
 
 import torch
 
 
-def take_turns(arms: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+def take_turns(
+    arms: Mapping[str, Callable[[], object]], rounds: int, clock: Callable[[], float] = time.perf_counter
+) -> dict[str, list[float]]:
     """The seconds of every call of each arm, one per round, after a first round that is not counted.
 
-    The arms alternate, so that whatever else the machine does falls on all of them alike.
+    The arms alternate, so that whatever else the machine does falls on all of them alike. `time.process_time` as the
+    clock leaves out the time for which this process was not let onto a core.
     """
     seconds: dict[str, list[float]] = {name: [] for name in arms}
     for number in range(rounds + 1):
         for name, call in arms.items():
-            start = time.perf_counter()
+            start = clock()
             call()
             if number:
-                seconds[name].append(time.perf_counter() - start)
+                seconds[name].append(clock() - start)
     return seconds
+
+
+def ratios(above: Sequence[float], below: Sequence[float]) -> list[float]:
+    """`above / below` of each round: what slows the machine for a while is in both."""
+    return [one / other for one, other in zip(above, below, strict=True)]
 
 
 def median_ratio(above: Sequence[float], below: Sequence[float]) -> float:
     """The median over the rounds of `above / below`, both of one round."""
-    return median(one / other for one, other in zip(above, below, strict=True))
+    return median(ratios(above, below))
+
+
+def with_quartiles(values: Sequence[float], digits: int = 2) -> str:
+    """`median (lower to upper quartile)`. Raises StatisticsError for fewer than two values."""
+    low, middle, high = (f"{value:.{digits}f}" for value in quantiles(values, n=4, method="inclusive"))
+    return f"{middle} ({low} to {high})"
 
 
 @contextmanager
