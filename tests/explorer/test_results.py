@@ -1,4 +1,4 @@
-"""The tables of the README: worked by hand from made-up cards, and held against the committed runs."""
+"""The results tables: worked by hand from made-up cards, and held against the committed runs."""
 
 import shutil
 import subprocess
@@ -81,6 +81,17 @@ def measured_run(seed: int, accuracy: float, **changes: Any) -> Run:
     return made(seed=seed, metrics=measured, seconds=60.0 * (seed + 1), **changes)
 
 
+def norm_run(name: str | None) -> Run:
+    """A run of that norm; None for a card that states none, as of a model that was trained elsewhere."""
+    card: Any = replace(CARD, norm=name and Choice(name))
+    return Run(Path("root") / f"of {name}", card)
+
+
+def labels_in(runs: list[Run]) -> list[str]:
+    """The first cell of every row of figures."""
+    return [row[0] for row in rows_of(results_markdown(runs))]
+
+
 def rows_of(text: str) -> list[list[str]]:
     """The cells of every row of figures."""
     lines = [line for line in text.splitlines() if line.startswith("| ")]
@@ -94,9 +105,10 @@ class TestTables:
             (
                 "**toys, resnet14** (174,868 parameters, 107 M MACs, 200 test images)",
                 "",
-                "| norm | train acc | val acc | test acc | macro F1 | test loss | misclassified | minutes |",
+                "| norm | train accuracy | val accuracy | test accuracy | macro F1 | test loss "
+                "| misclassified | minutes |",
                 EMPTY_ROW,
-                "| batch | 90.00 | 80.00 | 75.00 | 71.24 | 0.605 | 50 | 1.5 |",
+                "| batch | 90.0% | 80.0% | 75.0% | 71.2% | 0.605 | 50 | 1.5 |",
             )
         )
 
@@ -106,18 +118,30 @@ class TestTables:
         (row,) = rows_of(results_markdown([measured_run(0, 0.70), measured_run(1, 0.75), measured_run(2, 0.86)]))
         assert row == [
             "batch (3 seeds)",
-            "90.00 ± 0.00",
-            "80.00 ± 0.00",
-            "77.00 ± 8.19",
-            "77.00 ± 8.19",
+            "90.0 ± 0.0%",
+            "80.0 ± 0.0%",
+            "77.0 ± 8.2%",
+            "77.0 ± 8.2%",
             "0.770 ± 0.082",
             "46.0 ± 16.4",
             "2.0 ± 1.0",
         ]
 
-    def test_norms_are_in_the_order_of_the_registry(self) -> None:
-        runs = [made(norm=Choice(name)) for name in ("group", "none", "layer", "batch")]
-        assert [row[0] for row in rows_of(results_markdown(runs))] == ["none", "batch", "layer", "group"]
+    def test_thousands_are_separated(self) -> None:
+        measured = {**CARD.metrics, "test": replace(metrics(0.75), misclassified=1234)}
+        (row,) = rows_of(results_markdown([made(metrics=measured)]))
+        assert row[6] == "1,234"
+
+    def test_known_norms_are_in_the_order_of_their_marks_and_others_after_them_by_name(self) -> None:
+        runs = [norm_run(name) for name in ("whitening", "group", "none", "alien", "layer", "batch")]
+        assert labels_in(runs) == ["no norm", "batch", "layer", "group", "alien", "whitening"]
+
+    def test_a_card_without_a_norm_is_the_last_row(self) -> None:
+        assert labels_in([norm_run(None), norm_run("whitening"), norm_run("none")]) == [
+            "no norm",
+            "whitening",
+            "norm not stated",
+        ]
 
     def test_batch_sizes_are_rows_of_their_own(self) -> None:
         sizes = [{**CARD.recipe, "batch_size": size} for size in (128, 8, 32)]
@@ -126,34 +150,62 @@ class TestTables:
             made(seed=1),
             made(norm=Choice("none")),
         ]
-        assert [row[0] for row in rows_of(results_markdown(runs))] == [
-            "none",
+        assert labels_in(runs) == [
+            "no norm",
             "batch, batch size 8",
             "batch, batch size 32 (2 seeds)",
             "batch, batch size 128",
         ]
 
+    def test_a_recipe_without_what_others_state(self) -> None:
+        runs = [made(), made(recipe={"epochs": 2, "learning_rate": 0.1}), made(recipe={})]
+        assert set(labels_in(runs)) == {
+            "batch, epochs 2, batch size 32, learning rate 0.1",
+            "batch, epochs 2, batch size not stated, learning rate 0.1",
+            "batch, epochs not stated, batch size not stated, learning rate not stated",
+        }
+
+    @pytest.mark.parametrize("recipe", [{}, {"warmth": [1, "much"]}])
+    def test_a_recipe_of_another_kind(self, recipe: dict[str, Any]) -> None:
+        assert labels_in([made(recipe=recipe), made(recipe=recipe, seed=1)]) == ["batch (2 seeds)"]
+
     @pytest.mark.parametrize(
         ("changes", "names"),
         [
-            ({"norm": Choice("batch", {"groups": 8})}, {"batch, None groups", "batch, 8 groups"}),
+            ({"norm": Choice("batch", {"groups": 8})}, {"batch, groups not stated", "batch, groups 8"}),
             (
                 {"recipe": {**CARD.recipe, "learning_rate": 0.2}},
                 {"batch, learning rate 0.1", "batch, learning rate 0.2"},
             ),
-            ({"recipe": {**CARD.recipe, "epochs": 4}}, {"batch, 2 epochs", "batch, 4 epochs"}),
-            ({"input": replace(CARD.input, height=64)}, {"batch, 32 pixels", "batch, 64 pixels"}),
+            ({"recipe": {**CARD.recipe, "epochs": 4}}, {"batch, epochs 2", "batch, epochs 4"}),
+            (
+                {"recipe": {**CARD.recipe, "optimizer_arguments": {"momentum": 0.5}}},
+                {"batch, momentum not stated", "batch, momentum 0.5"},
+            ),
+            (
+                {"recipe": {**CARD.recipe, "augmentations": ["shift", "cutout"]}},
+                {"batch, augmentations not stated", "batch, augmentations shift cutout"},
+            ),
+            ({"input": replace(CARD.input, height=64)}, {"batch, pixels 32x32", "batch, pixels 64x32"}),
+            (
+                {"architecture": Choice("resnet14", {"stem_stride": 2})},
+                {"batch, stem stride not stated", "batch, stem stride 2"},
+            ),
+            (
+                {"dataset": replace(CARD.dataset, fingerprint="fedc")},
+                {"batch, fingerprint 0123456789abcdef", "batch, fingerprint fedc"},
+            ),
         ],
     )
     @pytest.mark.parametrize("seed", [0, 1])
     def test_only_seeds_are_averaged(self, changes: dict[str, Any], names: set[str], seed: int) -> None:
-        rows = rows_of(results_markdown([made(), made(seed=seed, **changes)]))
-        assert {row[0] for row in rows} == names
+        assert set(labels_in([made(), made(seed=seed, **changes)])) == names
 
-    def test_not_averaged_over_what_no_name_tells(self) -> None:
-        rows = rows_of(results_markdown([made(), made(seed=1, norm=Choice("batch", {"eps": 1e-3}))]))
-        assert len({row[0] for row in rows}) == 2
-        assert all("seeds" not in row[0] for row in rows)
+    def test_names_are_text_and_not_markdown(self) -> None:
+        architecture = Choice("*bold*\n# title")
+        text = results_markdown([made(norm=Choice("[a](http://b) | c"), architecture=architecture)])
+        assert text.splitlines()[0].startswith(r"**toys, \*bold\* \# title** (")
+        assert text.splitlines()[-1].startswith(r"| \[a\](http://b) \| c | 90.0% |")
 
     def test_a_table_per_data_set_and_architecture(self) -> None:
         others = [made(architecture=Choice("vgg11")), made(dataset=replace(CARD.dataset, name="cells"))]
@@ -200,9 +252,9 @@ class TestMarkers:
         assert (tmp_path / "plain.md").read_text(encoding="utf-8") == "nothing here\n"
 
 
-def test_the_readme_shows_the_committed_runs() -> None:
+def test_the_results_page_shows_the_committed_runs() -> None:
     assert COMMITTED
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
     assert text.partition(BEGIN)[2].partition(END)[0].strip() == results_markdown(COMMITTED).strip()
 
 
