@@ -23,6 +23,7 @@ MAY_IMPORT = {  # room -> what of the explorer it may import besides itself
     "explorer/words": (),
     "explorer/marks": (),
     "explorer/images": (),
+    "explorer/places": (),
     "explorer/models": ("explorer.registry",),
     "explorer/datasets": ("explorer.images", "explorer.registry"),
     "explorer/predictions": ("explorer.registry", "explorer.words"),
