@@ -1,7 +1,6 @@
 """Pictures: safe reading of files, tensors to pictures and back, overlays, contact sheets."""
 
 import io
-import struct
 import zlib
 from collections.abc import Sequence
 from functools import cache
@@ -19,9 +18,20 @@ UPLOAD_FORMATS = ("PNG", "JPEG", "WEBP")
 FOLDER_FORMATS = (*UPLOAD_FORMATS, "BMP", "TIFF", "GIF")
 MOST_PIXELS = 40_000_000  # 40 megapixels: about 300 MB while an RGBA picture is composited
 
-# What Pillow's decoders were seen to raise for damaged bytes; it has no common base for them.
-_DECODER_ERRORS = (OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, OverflowError, struct.error)
+LONGEST_REASON = 160  # characters of what a decoder says; a whole message has at most 300
+
 _BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
+# How a picture is turned whose EXIF orientation is so much (EXIF 2.32, tag 0x0112; 1 is upright).
+_ORIENTATION = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 # Seventeen evenly spaced colours of matplotlib's `inferno` (Smith and van der Walt 2015, CC0): its lightness only
 # rises, so it reads in grey and with every kind of colour blindness.
@@ -53,8 +63,10 @@ class UnreadableImage(ValueError):
 def read_image(data: bytes, formats: Sequence[str] = UPLOAD_FORMATS, most_pixels: int = MOST_PIXELS) -> Image.Image:
     """An RGB picture, upright, from the bytes of an image file that nobody has checked.
 
-    The size is looked at before a pixel is decoded. EXIF orientation is applied, 16-bit grey is scaled to 8 bits,
-    transparency lies on white, and an animation gives its first frame.
+    The size is looked at before a pixel is decoded. EXIF orientation is applied, transparency lies on white, and an
+    animation gives its first frame. 16-bit grey is scaled to 8 bits: cameras and X-ray detectors store 10 or 12 bits in
+    files of 16, which read as 16 bits would be nearly black. So a picture without a value of 4,096 or more is scaled
+    by the bits that its largest value needs, at least 8; one that uses all 16 and is that dark comes out too bright.
 
     Args:
         data: the file's content.
@@ -71,7 +83,7 @@ def read_image(data: bytes, formats: Sequence[str] = UPLOAD_FORMATS, most_pixels
         with Image.open(io.BytesIO(data), formats=list(formats)) as picture:
             _check_pixels(picture.width, picture.height, most_pixels)
             picture.load()
-            return _to_rgb(ImageOps.exif_transpose(picture))
+            return _to_rgb(_upright(picture))
     except UnreadableImage:
         raise
     except Image.UnidentifiedImageError as error:
@@ -79,8 +91,8 @@ def read_image(data: bytes, formats: Sequence[str] = UPLOAD_FORMATS, most_pixels
         raise UnreadableImage(f"expected a {wanted} picture, got {came}; convert the file to PNG") from error
     except _BOMBS as error:
         raise UnreadableImage(_too_large("more than twice as many", most_pixels)) from error
-    except (*_DECODER_ERRORS, zlib.error) as error:
-        problem = f"a damaged or malicious file ({str(error).rstrip('.')})"
+    except Exception as error:  # damaged bytes make decoders raise anything, and Pillow has no common base for it
+        problem = f"a damaged or malicious file ({_short(error)})"
         raise UnreadableImage(f"expected a {wanted} picture, got {problem}; save it again as PNG") from error
 
 
@@ -188,16 +200,35 @@ def jpeg_bytes(pixels: Pixels) -> bytes:
     return file.getvalue()
 
 
+def _upright(picture: Image.Image) -> Image.Image:
+    """The picture turned by its orientation alone: the rest of EXIF may be damaged and is not looked at."""
+    turn = _TURNS.get(picture.getexif().get(_ORIENTATION, 1))
+    return picture if turn is None else picture.transpose(turn)
+
+
 def _to_rgb(picture: Image.Image) -> Image.Image:
     if picture.mode.startswith("I;16"):
-        grey = np.asarray(picture).astype(np.float32)
-        return Image.fromarray(np.rint(grey / 257).astype(np.uint8)).convert("RGB")  # 65535 / 257 = 255
+        return Image.fromarray(_eight_bits(np.asarray(picture))).convert("RGB")
     if picture.mode in ("I", "F"):
         raise UnreadableImage("expected 8 or 16 bits a channel, got 32; save the picture with 8 bits a channel")
     if picture.has_transparency_data:
         coloured = picture.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", coloured.size, "white"), coloured).convert("RGB")
     return picture.convert("RGB")
+
+
+def _eight_bits(grey: np.ndarray) -> Pixels:
+    """Grey of up to 16 bits in 8: all 16 are used where a value is 4,096 or more, else those of the largest value."""
+    most = int(grey.max())
+    bits = 16 if most >= 4096 else max(8, most.bit_length())
+    return np.rint(grey.astype(np.float32) * np.float32(255 / (2**bits - 1))).astype(np.uint8)
+
+
+def _short(error: Exception) -> str:
+    """The first line of what an exception says, or its name, as printable text."""
+    line = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+    text = "".join(character if character.isprintable() else "?" for character in line)
+    return text if len(text) <= LONGEST_REASON else text[:LONGEST_REASON] + " ..."
 
 
 def _check_pixels(width: int, height: int, most_pixels: int) -> None:

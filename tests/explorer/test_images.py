@@ -7,7 +7,7 @@ import zlib
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 
 from explorer.images import (
     FOLDER_FORMATS,
@@ -113,6 +113,25 @@ def test_16_bit_grey_is_scaled_not_clipped():
     assert np.asarray(picture)[0].tolist() == [[0, 0, 0], [1, 1, 1], [128, 128, 128], [255, 255, 255]]
 
 
+@pytest.mark.parametrize(
+    ("grey", "wanted"),
+    [
+        ([0, 2048, 4095], [0, 128, 255]),  # 12 bits: 2048 * 255 / 4095 = 127.53
+        ([0, 512, 1023], [0, 128, 255]),  # 10 bits: 512 * 255 / 1023 = 127.62
+        ([0, 600, 700], [0, 150, 174]),  # 10 bits, though the brightest is not white: 149.56, 174.49
+        ([0, 128, 255], [0, 128, 255]),  # 8 bits
+        ([0, 1, 3], [0, 1, 3]),  # never fewer than 8: what is almost black stays so
+        ([0, 0, 0], [0, 0, 0]),
+        ([0, 2048, 4096], [0, 8, 16]),  # 16 bits
+        ([0, 32896, 65535], [0, 128, 255]),
+    ],
+)
+@pytest.mark.parametrize("file_format", ["PNG", "TIFF"])
+def test_grey_is_scaled_by_the_bits_that_it_uses(grey, wanted, file_format):
+    data = encoded(Image.fromarray(np.array([grey], dtype=np.uint16)), file_format)
+    assert np.asarray(read_image(data, FOLDER_FORMATS))[0].T.tolist() == [wanted] * 3
+
+
 def test_32_bit_pixels_are_refused():
     data = encoded(Image.new("F", (3, 3), 0.5), "TIFF")
     with pytest.raises(UnreadableImage, match="expected 8 or 16 bits a channel, got 32"):
@@ -127,8 +146,9 @@ def test_exif_orientation_is_applied(file_format):
     exif[0x0112] = 6  # stored on its side: turn it a quarter clockwise to see it
     picture = read_image(encoded(stored, file_format, exif=exif))
     assert picture.size == (8, 16)
-    assert picture.getpixel((4, 2))[0] > 250
-    assert picture.getpixel((4, 13))[0] < 5
+    pixels = np.asarray(picture)
+    assert pixels[2, 4, 0] > 250
+    assert pixels[13, 4, 0] < 5
 
 
 def test_transparency_lies_on_white():
@@ -164,20 +184,147 @@ def test_an_animation_gives_its_first_frame(file_format, formats):
     assert read_image(data, formats).getpixel((4, 4)) == (255, 0, 0)
 
 
-@pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow tells of metadata it cannot read
-def test_damaged_bytes_never_raise_anything_else():
+# Damaged and hostile files ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("raised", "said"),
+    [
+        (MemoryError(), "(MemoryError)"),
+        (AttributeError("'IFDRational' object has no attribute 'encode'"), "('IFDRational' object has no attribute"),
+        (RecursionError("maximum recursion depth exceeded"), "(maximum recursion depth exceeded)"),
+        (RuntimeError("x" * 5000), "x ...)"),
+        (OSError("first line.\nsecond line"), "(first line)"),
+        (ValueError("a\x1bb"), "(a?b)"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_whatever_a_decoder_raises_is_one_short_line(monkeypatch, raised, said):
+    def fail(*_, **__):
+        raise raised
+
+    monkeypatch.setattr(Image, "open", fail)
+    with pytest.raises(UnreadableImage) as caught:
+        read_image(b"x")
+    assert said in str(caught.value)
+    assert len(str(caught.value)) <= 300
+    assert str(caught.value).isprintable()
+
+
+def exif_of(*entries: tuple[int, int, int, bytes], data: bytes = b"") -> bytes:
+    """EXIF of these (tag, type, count, four bytes of value or offset), then `data` at offset 8 + 2 + 12 n + 4."""
+    table = b"".join(struct.pack("<HHI4s", tag, kind, count, value) for tag, kind, count, value in entries)
+    return b"Exif\0\0II*\0" + struct.pack("<IH", 8, len(entries)) + table + bytes(4) + data
+
+
+TURNED = (0x0112, 3, 1, b"\x06\0\0\0")  # orientation 6: lies on its side
+
+
+@pytest.mark.parametrize("file_format", ["PNG", "JPEG", "WEBP"])
+def test_a_tag_of_the_wrong_type_does_not_keep_a_picture_from_being_turned(file_format):
+    """To write this EXIF anew, as Pillow does to take the orientation out of it, raises an AttributeError."""
+    make = (0x010F, 5, 1, struct.pack("<I", 8 + 2 + 2 * 12 + 4))  # the camera's maker as a fraction
+    picture = Image.new("RGB", (16, 8), "black")
+    data = encoded(picture, file_format, exif=exif_of(make, TURNED, data=struct.pack("<II", 1, 3)))
+    assert read_image(data).size == (8, 16)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_orientations_are_those_of_pillow(orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encoded(noise(5, 7), "PNG", exif=exif)
+    with Image.open(io.BytesIO(data)) as stored:
+        wanted = ImageOps.exif_transpose(stored)
+    assert np.array_equal(np.asarray(read_image(data)), np.asarray(wanted))
+
+
+def test_a_tiff_is_turned_once():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    stored = noise(5, 7)
+    found = read_image(encoded(stored, "TIFF", exif=exif), FOLDER_FORMATS)
+    assert np.array_equal(np.asarray(found), np.asarray(stored.transpose(Image.Transpose.ROTATE_270)))
+
+
+def flipped(data: bytes, rng: np.random.Generator) -> bytes:
+    """A few bits of the first 300 bytes, where headers are, are flipped."""
+    changed = bytearray(data)
+    for at in rng.integers(0, min(len(data), 300), size=rng.integers(1, 6)):
+        changed[at] ^= 1 << rng.integers(8)
+    return bytes(changed)
+
+
+def truncated(data: bytes, rng: np.random.Generator) -> bytes:
+    """The file ends somewhere, sometimes with other bytes after that."""
+    return data[: rng.integers(1, len(data))] + rng.bytes(int(rng.choice([0, 0, 40])))
+
+
+def with_a_hole(data: bytes, rng: np.random.Generator) -> bytes:
+    """Some bytes are cut out, doubled or made zero."""
+    start, length = int(rng.integers(0, len(data))), int(rng.integers(1, 40))
+    between = [b"", 2 * data[start : start + length], bytes(length)][rng.integers(3)]
+    return data[:start] + between + data[start + length :]
+
+
+def with_another_length(data: bytes, rng: np.random.Generator) -> bytes:
+    """A field of two or four bytes holds an extreme: lengths of chunks, counts of entries, offsets, widths."""
+    size, order = int(rng.choice([2, 4])), str(rng.choice(["little", "big"]))
+    number = int(rng.choice([0, 1, 2**15, 2 ** (8 * size - 1), 2 ** (8 * size) - 1, len(data)])) % 2 ** (8 * size)
+    start = rng.integers(0, min(len(data) - size, 200))
+    return data[:start] + number.to_bytes(size, order) + data[start + size :]
+
+
+def with_a_chunk(data: bytes, rng: np.random.Generator) -> bytes:
+    """A PNG has one more chunk, whole but of nonsense; other files have its bytes after their first twelve."""
+    kind = rng.choice([b"eXIf", b"iCCP", b"zTXt", b"iTXt", b"tRNS", b"gAMA", b"pHYs", b"acTL", b"fcTL", b"PLTE"])
+    at = 33 if data.startswith(b"\x89PNG") else 12
+    return data[:at] + chunk(bytes(kind), rng.bytes(int(rng.integers(0, 60)))) + data[at:]
+
+
+def exif_garbage(rng: np.random.Generator) -> bytes:
+    """EXIF whose entries have known tags and any type, count and value, which points into it, or nowhere."""
+    tags = [0x0112, 0x010F, 0x0132, 0x8769, 0x8825, 0x927C, 0x9286, 0xA005, 0x011A, 0x02BC, 0x0201]
+    entries: list[tuple[int, int, int, bytes]] = [TURNED]
+    for tag in rng.choice(tags, size=rng.integers(1, 8)):
+        kind, count = int(rng.integers(0, 14)), int(rng.choice([0, 1, 2, 5, 60, 2**31]))
+        entries.append((int(tag), kind, count, struct.pack("<I", rng.choice([0, 8, 20, 50, 100, 2**31]))))
+    return exif_of(*(entries[at] for at in rng.permutation(len(entries))), data=rng.bytes(60))
+
+
+MUTATIONS = (flipped, truncated, with_a_hole, with_another_length, with_a_chunk)
+
+
+def survives(data: bytes) -> str:
+    """`RGB`, or `refused`, once it is sure that this was said in one short line."""
+    try:
+        return read_image(data, FOLDER_FORMATS).mode
+    except UnreadableImage as error:
+        message = str(error)
+    assert len(message) <= 300
+    assert message.isprintable()
+    return "refused"
+
+
+@pytest.mark.filterwarnings("ignore")  # Pillow tells of metadata it cannot read
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.__name__)
+def test_damaged_files_are_read_or_refused(mutation):
     rng = np.random.default_rng(0)
+    exif = exif_of(TURNED)
     whole = [encoded(noise(12, 9), name) for name in FOLDER_FORMATS]
-    outcomes = set()
-    for _ in range(1500):
-        data = bytearray(whole[rng.integers(len(whole))])
-        for at in rng.integers(0, min(len(data), 300), size=3):
-            data[at] = rng.integers(256)
-        try:
-            outcomes.add(read_image(bytes(data), FOLDER_FORMATS).mode)
-        except UnreadableImage:
-            outcomes.add("refused")
+    whole += [encoded(noise(12, 9), name, exif=exif) for name in ("PNG", "JPEG", "WEBP", "TIFF")]
+    whole += [encoded(Image.fromarray(np.full((9, 9), 900, np.uint16)), name) for name in ("PNG", "TIFF")]
+    whole += [encoded(noise(12, 9).convert("P"), "GIF", transparency=3), encoded(noise(12, 9).convert("LA"))]
+    outcomes = {survives(mutation(data, rng)) for _ in range(120) for data in whole}
     assert outcomes == {"RGB", "refused"}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("file_format", ["PNG", "JPEG", "WEBP"])
+def test_garbage_in_exif_is_read_or_refused(file_format):
+    rng, picture = np.random.default_rng(0), noise(12, 9)
+    outcomes = {survives(encoded(picture, file_format, exif=exif_garbage(rng))) for _ in range(300)}
+    assert "RGB" in outcomes
 
 
 # Tensors and pictures ----------------------------------------------------------------------------------------------
