@@ -25,7 +25,7 @@ MAY_IMPORT = {  # room -> what of the explorer it may import besides itself
     "explorer/images": (),
     "explorer/places": (),
     "explorer/models": ("explorer.registry",),
-    "explorer/datasets": ("explorer.images", "explorer.registry"),
+    "explorer/datasets": ("explorer.images", "explorer.places", "explorer.registry"),
     "explorer/predictions": ("explorer.registry", "explorer.words"),
     "explorer/heatmaps": ("explorer.models", "explorer.images", "explorer.registry", "explorer.words"),
     "explorer/runs": ("explorer.models", "explorer.predictions", "explorer.registry", "explorer.words"),

@@ -9,11 +9,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from filelock import FileLock, Timeout
 from torch import Tensor, nn
 
-from explorer.datasets import Dataset, load_dataset
+from explorer.datasets import Dataset, Split, channel_statistics, load_dataset
 from explorer.models import ARCHITECTURES, build_model
 from explorer.models.layers import count_macs, count_parameters
 from explorer.models.norms import NORMS
@@ -32,7 +33,7 @@ from explorer.runs import (
     write_run,
 )
 from train.recipes import Recipe, architecture_arguments_for, recipe_for, size_for
-from train.solver import Solver, check_recipe
+from train.solver import Solver, check_recipe, joined
 
 DEVICES = ("auto", "cpu", "cuda")
 LARGE = 1_000_000  # parameters; from here up weights are stored as float16 if they can
@@ -93,10 +94,10 @@ def train_run(job: Job, *, overwrite: bool = False, device: str = "auto", quiet:
     if job.seed < 0:
         raise ValueError(f"the seed must be at least 0; got {job.seed}")
     device = pick_device(device)
-    dataset = load_dataset(job.dataset, size=job.size, data_root=job.data_root, download=job.download)
+    dataset = load_dataset(job.dataset, size=job.size, data_root=job.data_root, download=job.download, quiet=quiet)
     spec = input_spec(dataset)
-    name = run_name(dataset.name, architecture, norm, spec, asdict(job.recipe), job.seed)
-    folder = job.out / dataset_folder(dataset.name)
+    name = run_name(dataset.location, architecture, norm, spec, asdict(job.recipe), job.seed)
+    folder = job.out / dataset_folder(dataset.location)
     with _alone(folder, name):
         if (folder / name).exists() and not overwrite:
             raise FileExistsError(f"the run {folder / name} exists; pass --overwrite to train it again")
@@ -150,15 +151,11 @@ def input_spec(dataset: Dataset) -> InputSpec:
 
     A channel that is the same everywhere has no spread to divide by; its std is taken as one grey level.
     """
-    images = dataset.splits["train"].images
     height, width = dataset.input_size
-    red, green, blue = (_mean_and_std(images[:, channel]) for channel in range(3))
-    return InputSpec(height, width, (red[0], green[0], blue[0]), (red[1], green[1], blue[1]))
-
-
-def _mean_and_std(values: Tensor) -> tuple[float, float]:
-    fractions = values.double() / 255
-    return round(fractions.mean().item(), 6), round(max(fractions.std().item(), 1 / 255), 6)
+    means, deviations = channel_statistics(dataset.splits["train"])
+    red, green, blue = (round(mean, 6) for mean in means)
+    std = tuple(round(max(deviation, 1 / 255), 6) for deviation in deviations)
+    return InputSpec(height, width, (red, green, blue), (std[0], std[1], std[2]))
 
 
 def _solver(job: Job, dataset: Dataset, spec: InputSpec, device: str) -> Solver:
@@ -190,7 +187,7 @@ def _write(
     card = Card(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         dataset=DatasetCard(
-            dataset.name, dataset.source, dataset.fingerprint, {k: len(v.labels) for k, v in dataset.splits.items()}
+            dataset.location, dataset.source, dataset.fingerprint, {k: len(v.labels) for k, v in dataset.splits.items()}
         ),
         architecture=architecture,
         norm=norm,
@@ -213,9 +210,15 @@ def _write(
 def predict_splits(model: nn.Module, dataset: Dataset, spec: InputSpec) -> dict[str, Predictions]:
     """What a model says of every split of a data set."""
     return {
-        split: Predictions(part.ids, part.labels.numpy(), predict(model, part.images, spec))
+        split: Predictions(part.ids, part.labels.numpy(), _probabilities(model, part, spec))
         for split, part in dataset.splits.items()
     }
+
+
+def _probabilities(model: nn.Module, split: Split, spec: InputSpec) -> np.ndarray:
+    """Probabilities (N, K), a part of the images at a time: all of them may be more than memory holds."""
+    parts = (torch.from_numpy(predict(model, images, spec)) for images in split.batches(256))
+    return joined(parts, len(split.ids)).numpy()
 
 
 def rounded_if_harmless(

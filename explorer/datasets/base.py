@@ -1,15 +1,14 @@
 """What a data set is: three splits of images with labels, and the fingerprint that tells two data sets apart."""
 
-import hashlib
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
+
+from explorer.datasets.mapping import MappedFile
 
 SPLITS = ("train", "val", "test")
 
@@ -23,16 +22,33 @@ class Split:
     """Images of one split.
 
     Attributes:
-        images: uint8 (N, 3, H, W), RGB.
+        images: uint8 (N, 3, H, W), RGB; read from disk when looked at. Who looks at many uses `take` or `batches`.
         labels: int64 (N,), indices into the data set's classes.
         ids: one name per image, unique within the data set and the same on every machine.
         facts: one row per image, whatever else is known of it; may have no columns.
+        file: what the images are mapped from; None where they lie in memory.
     """
 
     images: Tensor
     labels: Tensor
     ids: tuple[str, ...]
     facts: pd.DataFrame
+    file: MappedFile | None = None
+
+    def take(self, rows: Sequence[int] | Tensor) -> Tensor:
+        """A copy of the images of these row numbers, uint8 (len(rows), 3, H, W), in their order.
+
+        However many are taken one after the other, no more of the data set than one copy is in memory.
+        """
+        chosen = torch.as_tensor(rows, dtype=torch.int64)
+        if self.file is not None and self.file.holds(self.images):
+            return self.file.read(self.images, chosen.tolist())
+        return self.images[chosen]
+
+    def batches(self, size: int) -> Iterator[Tensor]:
+        """Copies of all images in order, `size` of them at a time, with as little in memory as `take`."""
+        for start in range(0, len(self.images), size):
+            yield self.take(range(start, min(start + size, len(self.images))))
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,9 +56,13 @@ class Dataset:
     """Splits train, val and test of one image classification data set.
 
     Attributes:
-        name: what `load_dataset` was asked for.
+        name: what people call it: short, without `/` and control characters.
         source: one sentence: where the images come from, version, licence.
-        fingerprint: 16 hex digits over classes, ids, labels and pixels of all splits.
+        fingerprint: 16 hex digits over classes, splits, ids, labels and the bytes of the files of all images. Neither
+            the size of the images nor the place of the files is in it.
+        location: where it is: `elpv`, `cifar10` or `folder:` and an absolute path, the same however it was spelled;
+            empty where it was made in memory.
+        stamp: what `explorer.datasets.stamp` said of the files when they were read; another one means changed files.
         problems: one line per file that was skipped, naming it.
     """
 
@@ -51,6 +71,8 @@ class Dataset:
     classes: tuple[str, ...]
     splits: dict[str, Split]
     fingerprint: str
+    location: str = ""
+    stamp: str = ""
     problems: tuple[str, ...] = ()
 
     @property
@@ -62,57 +84,17 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Request:
-    """What to load: a data set's name, its image size (None: the data set's own), and where its files are."""
+    """What to load: a data set's location and name, its image size (None: its own), and where its files are."""
 
+    location: str
     name: str
     size: int | None
     data_root: Path
     cache_root: Path
-    download: bool
+    download: bool = False
+    quiet: bool = False
 
-
-Loader = Callable[[Request], Dataset]
-
-
-def assemble(
-    name: str,
-    source: str,
-    classes: Sequence[str],
-    ids: Sequence[str],
-    labels: np.ndarray,
-    images: np.ndarray,
-    members: Mapping[str, np.ndarray],
-    facts: pd.DataFrame | None = None,
-    problems: Sequence[str] = (),
-) -> Dataset:
-    """The data set whose splits are the rows of ids, labels (N,), images (N, 3, H, W) and facts that `members` lists.
-
-    Raises ValueError when a split would have no image.
-    """
-    known = pd.DataFrame(index=range(len(ids))) if facts is None else facts
-    everything, splits = torch.from_numpy(images), {}
-    for split in SPLITS:
-        rows = members[split]
-        if not len(rows):
-            raise ValueError(
-                f"{name}: no image is left for the split {split!r}; a class needs three images to be in all of "
-                f"{', '.join(SPLITS)}"
-            )
-        splits[split] = Split(
-            images=everything.index_select(0, torch.from_numpy(rows)),  # numpy's own takes four times as long
-            labels=torch.from_numpy(labels[rows].astype(np.int64)),
-            ids=tuple(ids[int(row)] for row in rows),
-            facts=known.iloc[rows].reset_index(drop=True),
-        )
-    return Dataset(name, source, tuple(classes), splits, fingerprint(classes, splits), tuple(problems))
-
-
-def fingerprint(classes: Sequence[str], splits: Mapping[str, Split]) -> str:
-    """16 hex digits of a SHA-256 over classes, ids, labels, image shapes and pixels of all splits."""
-    digest = hashlib.sha256()
-    for name in SPLITS:
-        split = splits[name]
-        header = [name, list(classes), list(split.ids), split.labels.tolist(), list(split.images.shape)]
-        digest.update(json.dumps(header).encode())
-        digest.update(split.images.numpy().data)
-    return digest.hexdigest()[:16]
+    @property
+    def cache_folder(self) -> Path:
+        """Where all that is worked out of data sets is kept."""
+        return self.cache_root / "datasets"

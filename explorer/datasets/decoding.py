@@ -1,187 +1,209 @@
-"""Images become one uint8 array, decoded once and then kept in a cache folder."""
+"""Pictures become one file of uint8 images in which each split is one slice."""
 
 import hashlib
 import json
 import os
 import sys
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
+from typing import BinaryIO, TypeVar
 
 import numpy as np
-from PIL import Image
 from tqdm import tqdm
 
-from explorer.images import FOLDER_FORMATS, fit, read_image
+from explorer.datasets.base import SPLITS, Request
+from explorer.datasets.cache import Images, read_note, write_note
+from explorer.datasets.listing import Listing, printable, reason
+from explorer.images import fit
 
-DECODING = 1  # raise it whenever the same file would give other pixels, so that older caches are not read
-CHUNK = 64  # images a thread decodes at a time; small ones singly would cost more in handing over than in decoding
+DECODING = 2  # raise it whenever the same files would give other pixels, so that older caches are not read
+MOST_TOGETHER = 64  # pictures a thread takes at a time; small ones singly would cost more in handing over than in work
+CHUNK_BYTES = 4 * 2**20  # or fewer, so that large ones do not fill memory
+SETTLED = 2 * 10**9  # ns; a file changed less long ago may change again without another time (FAT counts in 2 s)
 
+UNREAD = "-" * 64
 
-class ImageSkipped(UserWarning):
-    """Files of a data set could not be read and were left out."""
-
-
-class CacheUnwritable(UserWarning):
-    """Decoded images could not be kept, so the next load decodes again."""
-
-
-@dataclass(frozen=True)
-class ImageFile:
-    """An image's id in its data set and where its file is."""
-
-    id: str
-    path: str
+Outcome = TypeVar("Outcome")
 
 
 @dataclass(frozen=True)
-class Note:
-    """What is known of decoded images beside their pixels: which of the files they are, and why the others are not."""
+class Reading:
+    """What the files of a listing hold.
 
-    rows: list[int]
-    problems: list[str]
-
-
-@dataclass(frozen=True)
-class Decoded:
-    """Square RGB images, uint8 (N, 3, size, size), and the note on them."""
-
-    images: np.ndarray
-    note: Note
-
-
-def decode_files(files: Sequence[ImageFile], size: int, cache_root: Path, title: str) -> Decoded:
-    """The readable files as images of `size`, from the cache if the same bytes were decoded before.
-
-    Warns with ImageSkipped when files could not be read.
+    Attributes:
+        digests: the SHA-256 of each picture's bytes in hex, one after the other; UNREAD where they could not be read.
+        problems: row -> one line on why it is no image, as far as is known.
+        lasting: whether the same files will be the same again: none was out of reach or changed just now.
     """
-    key = _key(size, (f"{file.id}\0{digest}" for file, digest in zip(files, _digests(files, title), strict=True)))
-    decoded = cached(cache_root, key, lambda: _decode_all(files, size, title))
-    if decoded.note.problems:
-        warnings.warn(_summary(title, decoded.note.problems), ImageSkipped, stacklevel=2)
-    return decoded
+
+    digests: str
+    problems: Mapping[int, str]
+    lasting: bool
+
+    def digest(self, row: int) -> str:
+        """The digest of one picture."""
+        return self.digests[len(UNREAD) * row : len(UNREAD) * (row + 1)]
 
 
-def resize_arrays(pictures: np.ndarray, size: int, cache_root: Path, title: str) -> Decoded:
-    """Decoded pictures, uint8 (N, H, W, 3), as images of `size`, from the cache if they were resized before."""
-    key = _key(size, [_digest(pictures)])
-    return cached(cache_root, key, lambda: _fit_all(pictures, size, title))
+def read_digests(listing: Listing, request: Request) -> Reading:
+    """The digests of a listing's pictures, from the cache where no file has changed since."""
+    kept = read_note(_note(listing, request))
+    if kept is not None:
+        return Reading(kept["digests"], {int(row): line for row, line in kept["problems"].items()}, lasting=True)
+    started = time.time_ns()
+    outcomes = _in_threads(lambda row: _digest(listing, row), range(len(listing.ids)), MOST_TOGETHER)
+    found = list(_progress(outcomes, len(listing.ids), "reading", request, delay=2))
+    problems = {row: line for row, (_, line) in enumerate(found) if line}
+    settled = bool((np.abs(listing.files[:, 1] - started) > SETTLED).all())
+    reading = Reading("".join(digest for digest, _ in found), problems, lasting=settled and not problems)
+    _keep(reading, listing, request)
+    return reading
 
 
-def cached(cache_root: Path, key: str, build: Callable[[], Decoded]) -> Decoded:
-    """What `build` gives, kept under `key`; a damaged cache file is built anew.
+def _digest(listing: Listing, row: int) -> tuple[str, str]:
+    """(hex digest, "") of a picture's bytes, or (UNREAD, why not)."""
+    try:
+        return hashlib.sha256(listing.read(row)).hexdigest(), ""
+    except OSError as error:
+        return UNREAD, f"{printable(listing.ids[row])}: {reason(error)}"
 
-    Warns with CacheUnwritable when it cannot be kept.
+
+def _note(listing: Listing, request: Request) -> Path:
+    """Where the reading is kept: by place too, as archives can give other files of one name the same size and time."""
+    place = hashlib.sha256(f"{DECODING}\n{listing.title}\n{listing.stamp}".encode())
+    return request.cache_folder / f"{place.hexdigest()[:32]}.files"
+
+
+def _keep(reading: Reading, listing: Listing, request: Request) -> None:
+    if reading.lasting:
+        with suppress(OSError):  # who keeps the images says that the folder cannot be written to
+            content = {"digests": reading.digests, "problems": dict(reading.problems)}
+            write_note(_note(listing, request), content)
+
+
+def content_key(listing: Listing, reading: Reading) -> str:
+    """32 hex digits that tell the decoded images from all others: by contents, splits and size, not by place."""
+    contents = f"{DECODING}\n{listing.size}\n{listing.plan}\n{reading.digests}"
+    return hashlib.sha256(contents.encode()).hexdigest()[:32]
+
+
+def decode_listing(listing: Listing, reading: Reading, request: Request, draft: Path) -> Images:
+    """What is in the file `draft` now: the readable pictures, train, val and test one after the other.
+
+    Raises ValueError when the readable pictures make no data set, or files change meanwhile.
     """
-    pixels_path, note_path = (cache_root / "datasets" / f"{key}{suffix}" for suffix in (".pixels", ".json"))
-    decoded = _read_cache(pixels_path, note_path)
-    if decoded is None:
-        decoded = build()
-        try:
-            _write_cache(decoded, pixels_path, note_path)
-        except OSError as error:
-            message = f"decoded images could not be kept in {cache_root}: {error}; give another cache folder"
-            warnings.warn(message, CacheUnwritable, stacklevel=3)
-    return decoded
+    problems = dict(reading.problems)
+    wanted = np.setdiff1d(np.arange(len(listing.ids)), list(problems))
+    order = _in_order(listing.members(wanted, problems))
+    with draft.open("xb") as file:
+        written = _decode_into(file, listing, reading, order, problems, request)
+        file.flush()
+        os.fsync(file.fileno())  # the note must not outlive the pixels in a power cut
+    if len(problems) > len(reading.problems):
+        _keep(Reading(reading.digests, problems, reading.lasting), listing, request)
+    members = listing.members(np.sort(written), problems)
+    sources = np.argsort(written)[np.searchsorted(np.sort(written), _in_order(members))]
+    _rearrange(draft, listing.size, sources)
+    rows = {split: members[split].tolist() for split in SPLITS}
+    return Images(listing.size, rows, fingerprint(listing, members, reading), problems)
 
 
-def _key(size: int, contents: Iterator[str] | Sequence[str]) -> str:
-    digest = hashlib.sha256(f"{DECODING}:{size}".encode())
-    for content in contents:
-        digest.update(f"\n{content}".encode())
-    return digest.hexdigest()[:32]
+def fingerprint(listing: Listing, members: Mapping[str, np.ndarray], reading: Reading) -> str:
+    """16 hex digits of a SHA-256 over classes and, split by split, ids, labels and digests of the pictures' bytes."""
+    digest = hashlib.sha256(json.dumps(list(listing.classes)).encode())
+    for split in SPLITS:
+        rows = members[split].tolist()
+        ids, contents = [listing.ids[row] for row in rows], [reading.digest(row) for row in rows]
+        digest.update(json.dumps([split, ids, listing.labels[rows].tolist(), contents]).encode())
+    return digest.hexdigest()[:16]
 
 
-def _digests(files: Sequence[ImageFile], title: str) -> Iterator[str]:
-    for file in _progress(files, len(files), f"{title}: reading", delay=2):
-        try:
-            yield hashlib.sha256(_read(file)).hexdigest()
-        except OSError as error:
-            yield f"unreadable: {error.strerror}"
+def _in_order(members: Mapping[str, np.ndarray]) -> np.ndarray:
+    return np.concatenate([members[split] for split in SPLITS])
 
 
-def _read(file: ImageFile) -> bytes:
-    with open(file.path, "rb") as opened:  # data sets have many files, and pathlib is slow
-        return opened.read()
-
-
-def _decode_all(files: Sequence[ImageFile], size: int, title: str) -> Decoded:
-    images = np.empty((len(files), 3, size, size), dtype=np.uint8)
-    rows, problems = [], []
-    for row, outcome in enumerate(_progress(_decode_in_threads(files, size), len(files), f"{title}: decoding")):
+def _decode_into(
+    file: BinaryIO, listing: Listing, reading: Reading, order: np.ndarray, problems: dict[int, str], request: Request
+) -> np.ndarray:
+    """The rows whose images were written, in their order; of the others `problems` says why not."""
+    together = max(1, min(MOST_TOGETHER, CHUNK_BYTES // (3 * listing.size**2)))
+    outcomes = _in_threads(lambda row: _decode(listing, row, reading.digest(row)), order.tolist(), together)
+    shown, written = _progress(outcomes, len(order), "decoding", request), []
+    for row, outcome in zip(order.tolist(), shown, strict=True):
         if isinstance(outcome, str):
-            problems.append(outcome)
+            problems[row] = outcome
         else:
-            images[len(rows)] = outcome
-            rows.append(row)
-    return Decoded(images[: len(rows)], Note(rows, problems))
+            file.write(outcome.data)
+            written.append(row)
+    return np.array(written, dtype=np.int64)
 
 
-def _decode(file: ImageFile, size: int) -> np.ndarray | str:
+def _decode(listing: Listing, row: int, digest: str) -> np.ndarray | str:
+    """An image (3, size, size), or one line on why the bytes are none."""
     try:
-        return fit(read_image(_read(file), FOLDER_FORMATS), size, size).numpy()
-    except (OSError, ValueError) as error:
-        return f"{file.id}: {error}"
-
-
-def _fit_all(pictures: np.ndarray, size: int, title: str) -> Decoded:
-    images = np.empty((len(pictures), 3, size, size), dtype=np.uint8)
-    for row, picture in enumerate(_progress(pictures, len(pictures), f"{title}: resizing")):
-        images[row] = fit(Image.fromarray(picture), size, size).numpy()
-    return Decoded(images, Note(list(range(len(pictures))), []))
-
-
-def _decode_in_threads(files: Sequence[ImageFile], size: int) -> Iterator[np.ndarray | str]:
-    chunks = [files[start : start + CHUNK] for start in range(0, len(files), CHUNK)]
-    pool = ThreadPoolExecutor(os.cpu_count())
+        data = listing.read(row)
+    except OSError:
+        data = b""
+    if hashlib.sha256(data).hexdigest() != digest:
+        raise ValueError(f"{listing.title}: {printable(listing.ids[row])} changed while it was read; load it again")
     try:
-        for outcomes in pool.map(lambda chunk: [_decode(file, size) for file in chunk], chunks):
-            yield from outcomes
+        return fit(listing.decode(data), listing.size, listing.size).numpy()
+    except ValueError as error:
+        return f"{printable(listing.ids[row])}: {error}"
+
+
+def _rearrange(path: Path, size: int, sources: np.ndarray) -> None:
+    """Makes image i of a file of images the one that was image sources[i], a permutation, with two of them in memory.
+
+    Only after pictures turned out to be unreadable is there anything to do: then others are held out in their place.
+    """
+    moved = sources != np.arange(len(sources))
+    if not moved.any():
+        return
+    images = np.memmap(path, np.uint8, "r+", shape=(len(sources), 3 * size**2))
+    for start in np.flatnonzero(moved):
+        first, at = images[start].copy(), start
+        while moved[at]:
+            moved[at] = False
+            images[at] = first if sources[at] == start else images[sources[at]]
+            at = sources[at]
+    images.flush()
+
+
+def _in_threads(work: Callable[[int], Outcome], rows: Sequence[int], together: int) -> Iterator[Outcome]:
+    """What `work` makes of each row, in order, with little waiting to be taken."""
+    threads = os.cpu_count() or 1
+    pool = ThreadPoolExecutor(threads)
+    waiting: deque[Future[list[Outcome]]] = deque()
+    try:
+        for start in range(0, len(rows), together):
+            chunk = rows[start : start + together]
+            waiting.append(pool.submit(lambda chunk: [work(row) for row in chunk], chunk))
+            if len(waiting) > 2 * threads:
+                yield from waiting.popleft().result()
+        while waiting:
+            yield from waiting.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)  # Ctrl-C need not wait for what has not begun
 
 
-def _progress(items, total: int, title: str, delay: float = 0):
-    return tqdm(items, desc=title, total=total, delay=delay, file=sys.stderr, unit="image", dynamic_ncols=True)
-
-
-def _summary(title: str, problems: Sequence[str], shown: int = 10) -> str:
-    more = [f"and {len(problems) - shown} more"] if len(problems) > shown else []
-    return f"{title}: {len(problems)} file(s) skipped: " + "; ".join([*problems[:shown], *more])
-
-
-def _read_cache(pixels_path: Path, note_path: Path) -> Decoded | None:
-    """What was written, or None when it is not there or not whole."""
-    try:
-        kept = json.loads(note_path.read_text(encoding="utf-8"))
-        images = np.fromfile(pixels_path, np.uint8).reshape(kept["shape"])
-        whole = kept["sha256"] == _digest(images) and len(kept["rows"]) == len(images)
-        return Decoded(images, Note(kept["rows"], kept["problems"])) if whole else None
-    except (OSError, ValueError, TypeError, KeyError):
-        return None
-
-
-def _write_cache(decoded: Decoded, pixels_path: Path, note_path: Path) -> None:
-    """Writes both files, the note last: it holds the digest without which the pixels are not believed."""
-    kept = {"shape": decoded.images.shape, "sha256": _digest(decoded.images), **asdict(decoded.note)}
-    pixels_path.parent.mkdir(parents=True, exist_ok=True)
-    _write_whole(pixels_path, decoded.images.tofile)
-    _write_whole(note_path, lambda file: file.write(json.dumps(kept).encode()))
-
-
-def _digest(array: np.ndarray) -> str:
-    return hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
-
-
-def _write_whole(path: Path, write: Callable) -> None:
-    """Writes a temporary sibling and renames it, so that a reader sees all of the file or none."""
-    temporary = path.with_name(f".{path.name}.{uuid4().hex}")
-    try:
-        with temporary.open("xb") as file:
-            write(file)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+def _progress(
+    items: Iterator[Outcome], total: int, doing: str, request: Request, delay: float = 0
+) -> Iterable[Outcome]:
+    """The items, with a bar on stderr that grows with them unless the request is a quiet one."""
+    title = f"{request.name}: {doing}"
+    return tqdm(
+        items,
+        desc=title,
+        total=total,
+        delay=delay,
+        file=sys.stderr,
+        unit="image",
+        dynamic_ncols=True,
+        disable=request.quiet,
+    )

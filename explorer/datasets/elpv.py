@@ -7,30 +7,40 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from explorer.datasets.base import Dataset, DatasetMissing, Request, assemble
-from explorer.datasets.decoding import ImageFile, decode_files
-from explorer.datasets.splitting import complete_splits
+from explorer.datasets.base import DatasetMissing, Request
+from explorer.datasets.listing import Listing, reason
 
 CLASSES = ("functional mono", "functional poly", "defective mono", "defective poly")
 DEFECTIVE_FROM = 0.5
 DEFAULT_SIZE = 128
 
 
-def load_elpv(request: Request) -> Dataset:
+def list_elpv(request: Request) -> Listing:
     """The 2,624 photographs of the package elpv-dataset, with defect probability and cell type as facts.
 
-    Raises DatasetMissing when the package is not installed.
+    Raises DatasetMissing when the package is not installed or not whole.
     """
     folder = _package_folder()
-    table = _read_table(folder / "labels.csv")
-    files = [ImageFile(Path(path).stem, f"{folder}/{path}") for path in table["path"]]
-    decoded = decode_files(files, request.size or DEFAULT_SIZE, request.cache_root, request.name)
-    facts = table.drop(columns="path").iloc[decoded.note.rows]
-    labels = np.array([_label(*fact) for fact in facts.itertuples(index=False, name=None)])
-    ids = [files[row].id for row in decoded.note.rows]
-    members = complete_splits({"train": np.arange(len(ids))}, ids, labels)
-    return assemble(
-        request.name, _source(), CLASSES, ids, labels, decoded.images, members, facts, decoded.note.problems
+    try:
+        table = _read_table(folder / "labels.csv")
+        stats = [(folder / path).stat() for path in table["path"]]
+    except OSError as error:
+        raise DatasetMissing(
+            f"elpv: {error.filename} cannot be read ({reason(error)}); "
+            "pip install --force-reinstall --no-deps elpv-dataset"
+        ) from error
+    paths, facts = table["path"].tolist(), table.drop(columns="path")
+    return Listing(
+        title=request.name,
+        source=_source(),
+        size=request.size or DEFAULT_SIZE,
+        classes=CLASSES,
+        ids=tuple(Path(path).stem for path in paths),
+        labels=np.array([_label(*fact) for fact in facts.itertuples(index=False, name=None)], dtype=np.int64),
+        given={"train": np.arange(len(paths))},
+        read=lambda row: (folder / paths[row]).read_bytes(),
+        files=np.array([(found.st_size, found.st_mtime_ns) for found in stats]),
+        facts=facts,
     )
 
 

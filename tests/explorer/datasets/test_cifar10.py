@@ -1,6 +1,10 @@
 """CIFAR-10: tiny stand-ins for the original files and for class folders."""
 
+import hashlib
+import json
+import os
 import pickle
+import sys
 from pathlib import Path
 from urllib.error import URLError
 
@@ -10,7 +14,7 @@ import torch
 from PIL import Image
 from torchvision.datasets import CIFAR10
 
-from explorer.datasets import Dataset, DatasetMissing, load_dataset
+from explorer.datasets import Dataset, DatasetMissing, load_dataset, stamp
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 PER_BATCH = 40  # 4 of each class; five batches make 20 of each class in train
@@ -91,12 +95,53 @@ def test_original_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("accept_any_checksum")
-def test_original_files_at_another_size_are_kept_in_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_original_files_are_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_originals(tmp_path / "data")
-    first = load(tmp_path, size=16)
-    monkeypatch.setattr("explorer.datasets.decoding.fit", None)
-    assert load(tmp_path, size=16).fingerprint == first.fingerprint
-    assert first.input_size == (16, 16)
+    for path in (tmp_path / "data").rglob("*batch*"):
+        os.utime(path, (0, 0))
+    first = load(tmp_path)
+    monkeypatch.setattr(pickle, "load", None)
+    second = load(tmp_path)
+    assert second.fingerprint == first.fingerprint
+    assert second.stamp == stamp("cifar10", data_root=tmp_path / "data", cache_root=tmp_path / "cache")
+    assert torch.equal(second.splits["val"].images, first.splits["val"].images)
+
+
+@pytest.mark.usefixtures("accept_any_checksum")
+def test_another_size_has_the_same_fingerprint(tmp_path: Path) -> None:
+    write_originals(tmp_path / "data")
+    small = load(tmp_path, size=16)
+    assert small.input_size == (16, 16)
+    assert small.fingerprint == load(tmp_path).fingerprint
+
+
+@pytest.mark.usefixtures("accept_any_checksum")
+def test_the_fingerprint_is_over_the_pixels(tmp_path: Path) -> None:
+    pixels = write_originals(tmp_path / "data")
+    cifar10 = load(tmp_path)
+    digest = hashlib.sha256(json.dumps(list(CLASSES)).encode())
+    for name, split in cifar10.splits.items():
+        contents = []
+        for image_id in split.ids:
+            part, row = image_id.split("/")
+            picture = pixels[part][int(row)].reshape(3, 32, 32).transpose(1, 2, 0)
+            contents.append(hashlib.sha256(picture.tobytes()).hexdigest())
+        digest.update(json.dumps([name, list(split.ids), split.labels.tolist(), contents]).encode())
+    assert cifar10.fingerprint == digest.hexdigest()[:16]
+
+
+@pytest.mark.usefixtures("accept_any_checksum")
+def test_quiet_silences_the_download(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def talkative(self: CIFAR10) -> None:
+        print("100%", file=sys.stderr)
+        if not Path(self.root, "cifar-10-batches-py").is_dir():
+            write_originals(Path(self.root))
+
+    monkeypatch.setattr(CIFAR10, "download", talkative)
+    load(tmp_path, download=True, quiet=True)
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.usefixtures("accept_any_checksum")

@@ -1,5 +1,7 @@
 """The solar cells: the real package, against its own label file and photographs."""
 
+import hashlib
+import json
 import sys
 from importlib import metadata, resources
 from pathlib import Path
@@ -9,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from explorer.datasets import Dataset, DatasetMissing, load_dataset
+from explorer.datasets import Dataset, DatasetMissing, load_dataset, stamp
 
 CLASSES = ("functional mono", "functional poly", "defective mono", "defective poly")
 PACKAGE = Path(str(resources.files("elpv_dataset"))) / "data"
@@ -67,16 +69,37 @@ def test_the_pixels_are_those_of_the_photograph(elpv: Dataset) -> None:
 def test_the_split_and_the_fingerprint_are_the_committed_ones(elpv: Dataset) -> None:
     assert elpv.splits["test"].ids[:4] == ("cell0001", "cell0005", "cell0013", "cell0015")
     assert elpv.splits["val"].ids[:4] == ("cell0024", "cell0027", "cell0029", "cell0032")
-    assert elpv.fingerprint == "cede79185b39c5cc"
+    assert elpv.fingerprint == "2a101075fae8f5d0"
 
 
-def test_another_size_has_another_fingerprint_and_the_same_splits(elpv: Dataset, cache: Path) -> None:
+def test_the_pixels_are_those_of_the_runs_of_the_first_version(elpv: Dataset) -> None:
+    """Their cards have a fingerprint over ids, labels and pixels at 128x128, worked out here as they did."""
+    digest = hashlib.sha256()
+    for name, split in elpv.splits.items():
+        header = [name, list(elpv.classes), list(split.ids), split.labels.tolist(), list(split.images.shape)]
+        digest.update(json.dumps(header).encode())
+        digest.update(split.images.numpy().data)
+    assert digest.hexdigest()[:16] == "cede79185b39c5cc"
+
+
+def test_another_size_has_the_same_fingerprint_and_the_same_splits(elpv: Dataset, cache: Path) -> None:
     small = load_dataset("elpv", size=8, cache_root=cache)
     assert small.input_size == (8, 8)
-    assert small.fingerprint != elpv.fingerprint
+    assert small.fingerprint == elpv.fingerprint
     assert {name: split.ids for name, split in small.splits.items()} == {
         name: split.ids for name, split in elpv.splits.items()
     }
+
+
+def test_name_location_and_stamp(elpv: Dataset) -> None:
+    assert (elpv.name, elpv.location) == ("elpv", "elpv")
+    assert stamp("elpv") == elpv.stamp
+
+
+def test_a_package_that_is_not_whole_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("explorer.datasets.elpv._package_folder", lambda: tmp_path)
+    with pytest.raises(DatasetMissing, match=r"labels\.csv cannot be read \(No such file or directory\); pip install"):
+        load_dataset("elpv", cache_root=tmp_path)
 
 
 def test_the_source_names_package_version_and_licence(elpv: Dataset) -> None:

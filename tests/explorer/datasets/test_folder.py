@@ -1,10 +1,11 @@
-"""Folders of made-up images, the cache, fingerprints and names."""
+"""Folders of made-up images: which are classes, splits and pictures, and what is refused."""
 
 import os
 import shutil
 import struct
 import warnings
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,44 +14,8 @@ import pytest
 import torch
 from PIL import Image
 
-from explorer.datasets import DATASETS, CacheUnwritable, Dataset, DatasetMissing, ImageSkipped, load_dataset
-
-COLOURS = {"blue": (0, 0, 255), "green": (0, 255, 0), "red": (255, 0, 0)}
-
-
-def paint(folder: Path, count: int, size: tuple[int, int] = (12, 10), suffix: str = ".png") -> None:
-    """Writes a class folder of pictures in the colour of its name, the number of each in one channel."""
-    folder.mkdir(parents=True)
-    for number in range(count):
-        colour = tuple(channel or number for channel in COLOURS[folder.name])
-        Image.new("RGB", size, colour).save(folder / f"{number:02d}{suffix}")
-
-
-@pytest.fixture
-def pictures(tmp_path: Path) -> Path:
-    """One level of three classes, 20 pictures each."""
-    for name in COLOURS:
-        paint(tmp_path / "pictures" / name, 20)
-    return tmp_path / "pictures"
-
-
-def load(folder: Path, **arguments) -> Dataset:
-    return load_dataset(f"folder:{folder}", cache_root=folder.parent / "cache", **{"size": 8, **arguments})
-
-
-def counts(dataset: Dataset) -> dict[str, list[int]]:
-    return {name: split.labels.bincount().tolist() for name, split in dataset.splits.items()}
-
-
-def no_decoding(*_: object) -> None:
-    raise AssertionError("an image was decoded again")
-
-
-def image_of(dataset: Dataset, image_id: str) -> np.ndarray:
-    for split in dataset.splits.values():
-        if image_id in split.ids:
-            return split.images[split.ids.index(image_id)].numpy()
-    raise KeyError(image_id)
+from explorer.datasets import DatasetMissing, ImageSkipped, load_dataset
+from tests.explorer.datasets.painting import COLOURS, counts, image_of, load, paint
 
 
 class TestFolder:
@@ -58,7 +23,8 @@ class TestFolder:
         dataset = load(pictures)
         assert dataset.classes == ("blue", "green", "red")
         assert counts(dataset) == {"train": [12] * 3, "val": [3] * 3, "test": [5] * 3}
-        assert dataset.name == f"folder:{pictures}"
+        assert dataset.name == "pictures"
+        assert dataset.location == f"folder:{pictures}"
         assert "PNG files in the folder pictures" in dataset.source
         assert dataset.problems == ()
 
@@ -160,11 +126,9 @@ class TestFolder:
     def test_a_class_of_unreadable_files_is_an_error_that_says_why(self, pictures: Path) -> None:
         (pictures / "yellow").mkdir()
         (pictures / "yellow" / "a.png").write_bytes(b"bad")
-        with (
-            pytest.warns(ImageSkipped),
-            pytest.raises(ValueError, match=r"class folder yellow has no readable image.*yellow/a\.png: expected"),
-        ):
-            load(pictures)
+        for _ in ("decoded", "known from the first time"):
+            with pytest.raises(ValueError, match=r"class folder yellow has no readable image.*yellow/a\.png: expected"):
+                load(pictures)
 
     def test_a_single_class_is_an_error(self, tmp_path: Path) -> None:
         paint(tmp_path / "lonely" / "red", 4)
@@ -189,8 +153,100 @@ class TestFolder:
             load(tmp_path / "few")
 
     def test_a_path_that_is_not_there_is_missing(self, tmp_path: Path) -> None:
-        with pytest.raises(DatasetMissing, match=r"no folder .*nowhere.*<class>"):
+        with pytest.raises(DatasetMissing, match=r"no folder .*nowhere.*is not there.*<class>"):
             load(tmp_path / "nowhere")
+
+    def test_a_clean_folder_warns_of_nothing(self, pictures: Path) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            load(pictures)
+
+
+class TestTheFileSystem:
+    """What the system refuses is one line, never an OSError."""
+
+    def refused(self, folder: Path, kind: type[Exception], message: str) -> None:
+        with pytest.raises(kind, match=message) as caught:
+            load(folder)
+        assert "\n" not in str(caught.value)
+
+    def test_a_file_where_the_folder_should_be(self, tmp_path: Path) -> None:
+        (tmp_path / "notes").write_text("a file")
+        self.refused(tmp_path / "notes", DatasetMissing, "no folder .*notes.*it is a file")
+
+    def test_a_link_that_points_at_itself(self, tmp_path: Path) -> None:
+        (tmp_path / "loop").symlink_to("loop")
+        self.refused(tmp_path / "loop", DatasetMissing, "loop cannot be read: Too many levels of symbolic links")
+
+    def test_such_a_link_among_the_classes(self, pictures: Path) -> None:
+        (pictures / "loop").symlink_to("loop")
+        self.refused(pictures, ValueError, "pictures/loop cannot be read: Too many levels.*repair or remove")
+
+    def test_such_a_link_among_the_pictures_is_skipped(self, pictures: Path) -> None:
+        (pictures / "red" / "loop.png").symlink_to("loop.png")
+        (pictures / "red" / "nowhere.png").symlink_to("not-there.png")
+        os.mkfifo(pictures / "red" / "pipe.png")
+        with pytest.warns(ImageSkipped):
+            problems = load(pictures).problems
+        assert problems == (
+            "red/loop.png: Too many levels of symbolic links",
+            "red/nowhere.png: No such file or directory",
+            "red/pipe.png: it is neither a file nor a folder",
+        )
+
+    @pytest.mark.parametrize(
+        ("closed", "kind", "message"),
+        [
+            (".", DatasetMissing, "the folder .*pictures cannot be read: Permission denied"),
+            ("red", ValueError, "the folder .*pictures/red cannot be read: Permission denied"),
+        ],
+    )
+    def test_a_folder_that_may_not_be_read(
+        self, pictures: Path, monkeypatch: pytest.MonkeyPatch, closed: str, kind: type[Exception], message: str
+    ) -> None:
+        scandir = os.scandir
+
+        def guarded(path: Path) -> "Iterator[os.DirEntry[str]]":
+            if Path(path) == pictures / closed:
+                raise PermissionError(13, "Permission denied", str(path))
+            return scandir(path)
+
+        monkeypatch.setattr("explorer.datasets.listing.os.scandir", guarded)
+        self.refused(pictures, kind, message)
+
+    def test_a_stale_mount(self, pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def stale(path: Path) -> None:
+            raise OSError(116, "Stale file handle", str(path))
+
+        monkeypatch.setattr("explorer.datasets.listing.os.scandir", stale)
+        self.refused(pictures, DatasetMissing, "cannot be read: Stale file handle")
+
+    @pytest.mark.parametrize("path", ["a\0b", "a\udcffb"])
+    def test_a_path_that_is_no_text(self, path: str) -> None:
+        with pytest.raises(ValueError, match=r"the path 'a.+b' is not UTF-8 or has a NUL character"):
+            load_dataset(f"folder:{path}")
+
+
+class TestNamesThatAreNotUtf8:
+    def test_a_file_is_named_and_skipped(self, pictures: Path) -> None:
+        shutil.copy(pictures / "red" / "00.png", pictures / "red" / os.fsdecode(b"caf\xe9.png"))
+        with pytest.warns(ImageSkipped, match=r"red/caf\\xe9\.png"):
+            dataset = load(pictures)
+        assert dataset.problems == (r"red/caf\xe9.png: the name is not UTF-8; rename the file",)
+        assert sum(map(sum, counts(dataset).values())) == 60
+
+    def test_a_class_folder_is_refused(self, pictures: Path) -> None:
+        (pictures / "red").rename(pictures / os.fsdecode(b"r\xf6t"))
+        with pytest.raises(
+            ValueError, match=r"the name of the class folder .*pictures/r\\xf6t is not UTF-8; rename it"
+        ):
+            load(pictures)
+
+    def test_control_characters_stay_in_one_line(self, pictures: Path) -> None:
+        (pictures / "red" / "two\nlines.png").write_bytes(b"no picture")
+        with pytest.warns(ImageSkipped):
+            (problem,) = load(pictures).problems
+        assert problem.startswith(r"red/two\nlines.png: expected a")
 
 
 class TestDecoding:
@@ -248,113 +304,3 @@ class TestDecoding:
             frame.putpalette([10, 20, 30, 250, 250, 250])
         frames[0].save(folder / "red" / "a.gif", save_all=True, append_images=frames[1:])
         assert image_of(load(folder), "red/a.gif")[:, 4, 4].tolist() == [10, 20, 30]
-
-
-class TestCache:
-    def test_a_second_load_decodes_nothing(self, pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        first = load(pictures)
-        monkeypatch.setattr("explorer.datasets.decoding.read_image", no_decoding)
-        second = load(pictures)
-        assert second.fingerprint == first.fingerprint
-        assert torch.equal(second.splits["val"].images, first.splits["val"].images)
-
-    def test_a_moved_folder_decodes_nothing(self, pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        first = load(pictures)
-        monkeypatch.setattr("explorer.datasets.decoding.read_image", no_decoding)
-        assert load(pictures.rename(pictures.with_name("moved"))).fingerprint == first.fingerprint
-
-    def test_changed_bytes_are_decoded(self, pictures: Path) -> None:
-        load(pictures)
-        Image.new("RGB", (12, 10), (1, 2, 3)).save(pictures / "red" / "00.png")
-        assert image_of(load(pictures), "red/00.png")[:, 0, 0].tolist() == [1, 2, 3]
-
-    def test_another_size_is_decoded(self, pictures: Path) -> None:
-        assert load(pictures, size=8).input_size == (8, 8)
-        assert load(pictures, size=6).input_size == (6, 6)
-
-    @pytest.mark.parametrize("suffix", [".pixels", ".json"])
-    @pytest.mark.parametrize("damage", ["truncated", "empty", "flipped", "missing"])
-    def test_a_damaged_file_is_built_anew(self, pictures: Path, suffix: str, damage: str) -> None:
-        whole = load(pictures).fingerprint
-        (path,) = (pictures.parent / "cache").rglob(f"*{suffix}")
-        content = path.read_bytes()
-        if damage == "missing":
-            path.unlink()
-        else:
-            flipped = bytes([content[0] ^ 1]) + content[1:]
-            path.write_bytes({"truncated": content[: len(content) // 2], "empty": b"", "flipped": flipped}[damage])
-        assert load(pictures).fingerprint == whole
-        assert path.read_bytes() == content
-
-    def test_nothing_temporary_stays(self, pictures: Path) -> None:
-        load(pictures)
-        kept = [path.suffix for path in (pictures.parent / "cache").rglob("*") if path.is_file()]
-        assert sorted(kept) == [".json", ".pixels"]
-
-    def test_a_cache_that_cannot_be_written_is_a_warning(self, pictures: Path) -> None:
-        (pictures.parent / "cache").write_text("a file is in the way")
-        with pytest.warns(CacheUnwritable, match="give another cache folder"):
-            assert load(pictures).input_size == (8, 8)
-
-    def test_the_progress_bar_goes_to_stderr_only_while_decoding(
-        self, pictures: Path, capfd: pytest.CaptureFixture[str]
-    ) -> None:
-        load(pictures)
-        first = capfd.readouterr()
-        load(pictures)
-        assert "decoding" in first.err
-        assert first.out == ""
-        assert "decoding" not in capfd.readouterr().err
-
-
-class TestFingerprint:
-    def test_it_is_the_same_on_every_machine(self, pictures: Path) -> None:
-        assert load(pictures).fingerprint == "f26f9ff029471efa"
-
-    def test_one_pixel_changes_it(self, pictures: Path) -> None:
-        before = load(pictures).fingerprint
-        with Image.open(pictures / "red" / "00.png") as picture:
-            picture.putpixel((6, 5), (0, 0, 0))
-            picture.save(pictures / "red" / "00.png")
-        assert load(pictures).fingerprint != before
-
-    def test_a_label_changes_it(self, pictures: Path) -> None:
-        before = load(pictures).fingerprint
-        (pictures / "red" / "00.png").rename(pictures / "blue" / "99.png")
-        assert load(pictures).fingerprint != before
-
-    def test_a_class_name_changes_it(self, pictures: Path) -> None:
-        before = load(pictures).fingerprint
-        (pictures / "red").rename(pictures / "rot")
-        assert load(pictures).fingerprint != before
-
-    def test_the_size_changes_it(self, pictures: Path) -> None:
-        assert load(pictures, size=8).fingerprint != load(pictures, size=6).fingerprint
-
-    def test_dates_and_encoding_do_not_change_it(self, pictures: Path) -> None:
-        before = load(pictures).fingerprint
-        with Image.open(pictures / "red" / "00.png") as picture:
-            picture.save(pictures / "red" / "00.png", compress_level=0)
-        os.utime(pictures / "red" / "01.png", (0, 0))
-        assert load(pictures).fingerprint == before
-
-
-class TestNames:
-    @pytest.mark.parametrize("name", ["mnist", "", "folder", "folder:", "elpv:x"])
-    def test_an_unknown_name_lists_the_known_ones(self, name: str) -> None:
-        with pytest.raises(ValueError, match=r"unknown data set .*expected one of: elpv, cifar10, folder:PATH"):
-            load_dataset(name)
-
-    @pytest.mark.parametrize("name", ["elpv", "cifar10", "folder:PATH"])
-    @pytest.mark.parametrize("size", [0, -3, 1025])
-    def test_a_wrong_size_is_an_error(self, name: str, size: int) -> None:
-        with pytest.raises(ValueError, match=f"size from 1 to 1024 pixels, got {size}"):
-            load_dataset(name, size=size)
-
-    def test_the_registry_is_in_order(self) -> None:
-        assert list(DATASETS) == ["elpv", "cifar10", "folder:PATH"]
-
-    def test_a_clean_folder_warns_of_nothing(self, pictures: Path) -> None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            load(pictures)
