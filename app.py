@@ -10,7 +10,7 @@ import streamlit as st
 
 def import_for_first_page() -> None:
     """Imports what the first page needs."""
-    for module in ("explorer.app.frame", "explorer.app.charts"):
+    for module in ("explorer.app.frame", "explorer.app.charts.overview"):
         import_module(module)
 
 

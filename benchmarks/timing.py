@@ -7,12 +7,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import wraps
-from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
 from unittest.mock import patch
 
 import torch
+
+from explorer.hardware import processor_name
 
 
 def take_turns(
@@ -87,14 +88,7 @@ def print_provenance(module: str) -> None:
     """Prints the command line, the machine and how busy it was: figures of a busy machine are not to be published."""
     print(" ".join(["python -m", module, *sys.argv[1:]]))
     print(
-        f"{_processor()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads for PyTorch; "
+        f"{processor_name()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads for PyTorch; "
         f"Python {platform.python_version()}, torch {torch.__version__}; "
         f"load average at the start {os.getloadavg()[0]:.1f}"
     )
-
-
-def _processor() -> str:
-    information = Path("/proc/cpuinfo")
-    lines = information.read_text().splitlines() if information.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()

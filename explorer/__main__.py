@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from explorer.places import checkpoints_root
 from explorer.results import results_markdown, with_results
 from explorer.runs import DamagedRun, Run, list_runs, read_run
 
@@ -35,7 +36,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m explorer", description="What the app shows, without a browser.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     results = commands.add_parser("results", help="the results of all runs as Markdown tables")
-    results.add_argument("--checkpoints", type=Path, default=Path("checkpoints"), help="the root of all runs")
+    results.add_argument("--checkpoints", type=Path, default=checkpoints_root(), help="the root of all runs")
     results.add_argument("--write", type=Path, metavar="FILE", help="put them between FILE's markers instead")
     results.set_defaults(command=print_results)
     add_heatmap(commands)
@@ -161,9 +162,9 @@ def answer_run(run: Run, model: "StagedModel", picture: "Image", target: int | N
     from explorer.heatmaps.explanation import explain
     from explorer.images import fit
 
-    image = fit(picture, run.card.input.height, run.card.input.width)
+    image = fit(picture, run.spec.input.height, run.spec.input.width)
     try:
-        found = explain(model, run.card.input.normalise(image[None]), target, stage)
+        found = explain(model, run.spec.input.normalise(image[None]), target, stage)
     except ValueError as error:
         raise ValueError(f"{run.path.name}: {error}") from error
     return Answer(run.card.to_json(), image, found)

@@ -1,6 +1,7 @@
 """Things known by name: one way to say which names there are, and one to complete a thing's arguments."""
 
 import inspect
+import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -10,15 +11,6 @@ def check_name(kind: str, name: object, registry: Iterable[str]) -> None:
     known = list(registry)
     if name not in known:
         raise ValueError(f"unknown {kind} {name!r}; expected one of: {', '.join(known)}")
-
-
-def arguments_of(entry: Callable[..., Any], ignore: Iterable[str] = ()) -> dict[str, Any]:
-    """The arguments of a registry's entry that have a default, and their defaults, without the ignored ones.
-
-    What an entry is always given (a model, the number of classes) has no default and is not an argument.
-    """
-    parameters = inspect.signature(entry).parameters.values()
-    return {p.name: p.default for p in parameters if p.default is not p.empty and p.name not in set(ignore)}
 
 
 def complete_arguments(
@@ -38,22 +30,44 @@ def complete_arguments(
         ignore: arguments that cannot be given.
 
     Raises:
-        ValueError: no entry or argument of that name, or a number where the default is none or the other way round.
+        ValueError: no entry or argument of that name, or a value of another kind than the default.
     """
     check_name(kind, name, registry)
-    defaults = arguments_of(registry[str(name)], ignore)
+    known = _with_default(registry[str(name)], ignore)
     for key, value in given.items():
-        if key not in defaults:
-            expected = f"expected one of: {', '.join(defaults)}" if defaults else "it takes no arguments"
+        if key not in known:
+            expected = f"expected one of: {', '.join(known)}" if known else "it takes no arguments"
             raise ValueError(f"unknown argument {key!r} of {kind} {name!r}; {expected}")
-        _check_kind(f"argument {key!r} of {kind} {name!r}", value, defaults[key])
-    return defaults | dict(given)
+        if wanted := _wanted_instead(value, known[key]):
+            like = known[key].default
+            raise ValueError(f"argument {key!r} of {kind} {name!r} wants {wanted}, like {like}; got {value!r}")
+    return {key: parameter.default for key, parameter in known.items()} | dict(given)
 
 
-def _check_kind(what: str, value: object, default: object) -> None:
-    """Raises ValueError where the default is a number and the value is none, or not a whole one where it is whole."""
-    if isinstance(default, bool) or not isinstance(default, int | float):
-        return
-    kinds, wanted = ((int,), "a whole number") if isinstance(default, int) else ((int, float), "a number")
-    if isinstance(value, bool) or not isinstance(value, kinds):
-        raise ValueError(f"{what} wants {wanted}, like {default}; got {value!r}")
+def _with_default(entry: Callable[..., Any], ignore: Iterable[str]) -> dict[str, inspect.Parameter]:
+    """The parameters that are arguments: what an entry is always given (a model, how many classes) has no default."""
+    ignored = set(ignore)
+    parameters = inspect.signature(entry).parameters
+    return {name: p for name, p in parameters.items() if p.default is not p.empty and name not in ignored}
+
+
+def _wanted_instead(value: object, parameter: inspect.Parameter) -> str:
+    """The kind of value that was wanted, in words; empty for a value of that kind or where the default is no number.
+
+    PyTorch writes `momentum: float = 0`: a number is whole only where its annotation does not say otherwise.
+    """
+    default = parameter.default
+    if isinstance(default, bool):
+        return "" if isinstance(value, bool) else "true or false"
+    if isinstance(default, int) and parameter.annotation is not float:
+        return "" if isinstance(value, int) and not isinstance(value, bool) else "a whole number"
+    if isinstance(default, int | float):
+        return "" if _is_finite(value) else "a number"
+    if isinstance(default, tuple):
+        fits = isinstance(value, tuple | list) and len(value) == len(default) and all(map(_is_finite, value))
+        return "" if fits else f"{len(default)} numbers with a comma between"
+    return ""
+
+
+def _is_finite(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and -math.inf < value < math.inf

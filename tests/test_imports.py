@@ -20,10 +20,10 @@ HOMES = {  # package -> the only places that import it
 }
 MAY_IMPORT = {  # room -> what of the explorer it may import besides itself
     "explorer/registry": (),
-    "explorer/words": (),
     "explorer/marks": (),
-    "explorer/images": (),
     "explorer/places": (),
+    "explorer/words": (),
+    "explorer/images": (),
     "explorer/models": ("explorer.registry",),
     "explorer/datasets": ("explorer.images", "explorer.places", "explorer.registry"),
     "explorer/predictions": ("explorer.registry", "explorer.words"),

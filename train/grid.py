@@ -1,19 +1,16 @@
 """GRIDS: named sets of runs as plain data. `python -m train grid NAME` trains those that are missing."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
-from explorer.datasets import DatasetMissing
 from explorer.models.norms import NORMS
-from explorer.runs import DamagedRun, InputSpec, Run, dataset_folder, read_run, run_name
-from train.job import Job, RunBusy, default_job, train_run
-from train.solver import TrainingDiverged
+from explorer.runs import DamagedRun, Run, dataset_folder, read_run
+from train.job import FAILURES, Job, RunBusy, default_job, find_run, in_one_line, train_run
 
-# What can go wrong with one run and says nothing about the next; memory that runs out is a RuntimeError of torch.
-FAILURES = (ValueError, RuntimeError, OSError, DatasetMissing, TrainingDiverged)
-ALL = tuple(NORMS)
-OF_THE_COMPACT_STUDY = ("batch", "group", "layer")
+# What goes wrong with one run and says nothing about the next; memory that runs out is a RuntimeError of PyTorch.
+FAILURES_OF_ONE = (*FAILURES, RuntimeError, MemoryError)
+EVERY_NORM = tuple(NORMS)
+NORMS_OF_COMPACT = ("batch", "group", "layer")
 
 
 @dataclass(frozen=True)
@@ -23,17 +20,18 @@ class Line:
     No batch sizes leave the recipe's; another batch size changes nothing else of the recipe.
     """
 
-    dataset: str
+    location: str
     architecture: str
     norms: tuple[str, ...]
     seeds: tuple[int, ...] = (0,)
     batch_sizes: tuple[int, ...] = ()
 
     def jobs(self) -> list[Job]:
+        """The jobs, by batch size, then seed, then norm."""
         return [job for size in self.batch_sizes or (None,) for seed in self.seeds for job in self._jobs(seed, size)]
 
     def _jobs(self, seed: int, batch_size: int | None) -> list[Job]:
-        jobs = [replace(default_job(self.dataset, self.architecture, norm), seed=seed) for norm in self.norms]
+        jobs = [replace(default_job(self.location, self.architecture, norm), seed=seed) for norm in self.norms]
         if batch_size is None:
             return jobs
         return [replace(job, recipe=replace(job.recipe, batch_size=batch_size)) for job in jobs]
@@ -52,7 +50,7 @@ class Grid:
         names = {name for job in jobs for name in (job.architecture, job.norm)}
         if unknown := [name for name in only if name not in names]:
             raise ValueError(f"no run of the grid has {unknown[0]!r}; expected some of: {', '.join(sorted(names))}")
-        kinds = [[name for name in only if name in valid] for valid in ({j.architecture for j in jobs}, ALL)]
+        kinds = [[name for name in only if name in valid] for valid in ({j.architecture for j in jobs}, EVERY_NORM)]
         return [
             job
             for job in jobs
@@ -64,22 +62,24 @@ GRIDS: dict[str, Grid] = {
     "elpv": Grid(
         "solar cells: seven norms on resnet14, then the other architectures",
         (
-            Line("elpv", "resnet14", ALL),
-            Line("elpv", "compact", OF_THE_COMPACT_STUDY),
+            Line("elpv", "resnet14", EVERY_NORM),
+            Line("elpv", "compact", NORMS_OF_COMPACT),
             *(Line("elpv", name, ("batch",)) for name in ("tinyresnet", "vgg11", "convnet", "simplecnn")),
         ),
     ),
-    "seeds": Grid("solar cells: is a difference larger than chance?", (Line("elpv", "resnet14", ALL, (0, 1, 2)),)),
+    "seeds": Grid(
+        "solar cells: is a difference larger than chance?", (Line("elpv", "resnet14", EVERY_NORM, (0, 1, 2)),)
+    ),
     "batch-size": Grid(
         "solar cells: what batch and group norm make of small and large batches",
         (Line("elpv", "resnet14", ("batch", "group"), batch_sizes=(8, 32, 128)),),
     ),
     "cifar10": Grid(
-        "CIFAR-10: the studies' architectures and seven norms on resnet14",
+        "CIFAR-10: seven norms on resnet14, and five other architectures",
         (
-            Line("cifar10", "compact", OF_THE_COMPACT_STUDY),
+            Line("cifar10", "compact", NORMS_OF_COMPACT),
             Line("cifar10", "tinyresnet", ("batch",)),
-            Line("cifar10", "resnet14", ALL),
+            Line("cifar10", "resnet14", EVERY_NORM),
             *(Line("cifar10", name, ("batch",)) for name in ("vgg11", "convnet", "simplecnn")),
         ),
     ),
@@ -97,25 +97,23 @@ class State:
     detail: str = ""
 
 
-def run_folder(job: Job) -> Path:
-    """Where the finished run of a job lies, found without opening its data set. The job's size must be set."""
+def state_of(job: Job) -> State:
+    """Where a job stands on disk: done, begun, waiting, or failed when its folder is damaged.
+
+    Its data set is not opened. Raises ValueError for a job without a size.
+    """
     if job.size is None:
         raise ValueError(f"the run of {describe(job)} has no size; add one for its data set to train/recipes.py")
-    architecture, norm = job.choices()
-    spec = InputSpec(job.size, job.size, (0, 0, 0), (1, 1, 1))  # a run's name holds the size alone
-    name = run_name(job.dataset, architecture, norm, spec, asdict(job.recipe), job.seed)
-    return job.out / dataset_folder(job.dataset) / name
-
-
-def state_of(job: Job) -> State:
-    """Where a job stands on disk: done, begun, waiting, or failed when its folder is damaged."""
-    folder = run_folder(job)
-    if folder.exists():
+    spec = job.spec()
+    if run := find_run(job.out, spec):
+        return State("done", _result(run))
+    folder = dataset_folder(job.out, spec.dataset.name)
+    if (folder / spec.name).exists():
         try:
-            return State("done", _result(read_run(folder)))
+            return State("done", _result(read_run(folder / spec.name)))  # another process has just finished it
         except DamagedRun as error:
-            return State("failed", f"{folder}: {error}")
-    return State("begun" if any(folder.parent.glob(f".{folder.name}.*.training")) else "waiting")
+            return State("failed", f"{folder / spec.name}: {error}")
+    return State("begun" if any(folder.glob(f".{spec.name}.*.training")) else "waiting")
 
 
 def train_grid(
@@ -124,21 +122,19 @@ def train_grid(
     device: str = "auto",
     quiet: bool = False,
     train: Callable[..., Run] = train_run,
-    say: Callable[[str], object] = print,
-) -> list[Job]:
-    """The jobs that failed. Trains what is missing in order, saying one line per run, and goes on after a failure.
+) -> Iterator[tuple[Job, State]]:
+    """Each job with where it stands in the end. Trains what is missing in order, and goes on after a failure.
 
     Several processes may train one grid: each passes over what another is training.
     """
-    failed = []
-    for number, job in enumerate(jobs, start=1):
-        state = state_of(job)  # asked only now: another process may have finished it meanwhile
-        if state.word in ("waiting", "begun"):
-            state = _train(job, device, quiet, train)
-        say(report(number, len(jobs), job, state))
-        if state.word == "failed":
-            failed.append(job)
-    return failed
+    for job in jobs:
+        try:
+            state = state_of(job)  # asked only now: another process may have finished it meanwhile
+            if state.word in ("waiting", "begun"):
+                state = _train(job, device, quiet, train)
+        except FAILURES_OF_ONE as error:
+            state = State("failed", in_one_line(error))
+        yield job, state
 
 
 def report(number: int, count: int, job: Job, state: State) -> str:
@@ -148,7 +144,7 @@ def report(number: int, count: int, job: Job, state: State) -> str:
 
 def describe(job: Job) -> str:
     """A job in words that tell it from the others of its grid."""
-    return f"{job.dataset} {job.architecture} {job.norm} seed {job.seed} batch size {job.recipe.batch_size}"
+    return f"{job.location} {job.architecture} {job.norm} seed {job.seed} batch size {job.recipe.batch_size}"
 
 
 def _train(job: Job, device: str, quiet: bool, train: Callable[..., Run]) -> State:
@@ -157,10 +153,11 @@ def _train(job: Job, device: str, quiet: bool, train: Callable[..., Run]) -> Sta
     except RunBusy:
         return State("busy", "another process is training it")
     except FileExistsError:  # another process has finished it since it was found missing
-        return state_of(job)
-    except FAILURES as error:
-        return State("failed", " ".join(str(error).split()) or type(error).__name__)
+        state = state_of(job)
+        if state.word != "done":
+            raise
+        return state
 
 
 def _result(run: Run) -> str:
-    return f"test accuracy {run.card.metrics['test'].accuracy:.2%}"
+    return f"test accuracy {run.card.test.accuracy:.2%}"

@@ -1,9 +1,10 @@
 """One job: from what is asked for to a finished run folder. A job that was cut off goes on where it stopped."""
 
-import platform
-from collections.abc import Callable, Iterator, Mapping
+import json
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -12,73 +13,127 @@ from typing import Any
 import numpy as np
 import torch
 from filelock import FileLock, Timeout
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from explorer.datasets import Dataset, Split, channel_statistics, load_dataset
+from explorer.datasets import Dataset, DatasetMissing, Split, channel_statistics, load_dataset
+from explorer.hardware import hardware_of
 from explorer.models import ARCHITECTURES, build_model
 from explorer.models.layers import count_macs, count_parameters
 from explorer.models.norms import NORMS
-from explorer.predictions.metrics import compute_metrics
-from explorer.registry import complete_arguments
+from explorer.places import checkpoints_root
+from explorer.predictions.metrics import Metrics, compute_metrics
+from explorer.registry import check_name, complete_arguments
 from explorer.runs import (
     Card,
     Choice,
-    DatasetCard,
+    DamagedRun,
+    DatasetRef,
     InputSpec,
     Predictions,
     Run,
+    RunSpec,
     dataset_folder,
-    predict,
-    run_name,
+    list_runs,
     write_run,
 )
+from explorer.runs.weights import predict
 from train.recipes import Recipe, architecture_arguments_for, recipe_for, size_for
-from train.solver import Solver, check_recipe, joined
+from train.solver import Solver, TrainingDiverged, complete_recipe, joined
 
 DEVICES = ("auto", "cpu", "cuda")
-LARGE = 1_000_000  # parameters; from here up weights are stored as float16 if they can
+ROUNDED_FROM = 1_000_000  # parameters; from here up weights are stored as float16 if they can
 MOST_CHANGED = 0.001  # of the predicted classes
-LIBRARIES = ("torch", "torchvision", "pytorch-optimizer", "numpy", "pillow", "scikit-learn")
+LIBRARIES = ("torch", "torchvision", "pytorch-optimizer", "numpy", "pillow")
 
 
 class RunBusy(Exception):
     """Another process is training the run; the message says which."""
 
 
+# What keeps `train_run` from a run, each with a message that says why.
+FAILURES = (ValueError, OSError, DatasetMissing, RunBusy, TrainingDiverged, SafetensorError, DamagedRun)
+
+
+def in_one_line(error: BaseException) -> str:
+    """What an error says, in one line; of the file system's errors what and where, without their number."""
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{error.strerror}: {error.filename}"
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 @dataclass(frozen=True)
 class Job:
-    """A run to be: everything its card will say before it is trained, and where the files are."""
+    """A run to be: what is asked for, and where the files are.
 
-    dataset: str
+    Attributes:
+        location: of the data set, as `load_dataset` takes it.
+        dataset_name: what the data set is called; None for the last part of its location.
+        size: side of the square images in pixels; None for the data set's own.
+        out: the root of all runs.
+    """
+
+    location: str
     architecture: str
     norm: str
     recipe: Recipe
     seed: int = 0
     size: int | None = None
+    dataset_name: str | None = None
     architecture_arguments: Mapping[str, Any] = field(default_factory=dict)
     norm_arguments: Mapping[str, Any] = field(default_factory=dict)
-    out: Path = Path("checkpoints")
+    out: Path = field(default_factory=checkpoints_root)
     data_root: Path | None = None
     download: bool = False
 
-    def choices(self) -> tuple[Choice, Choice]:
-        """The architecture and the norm with all their arguments. Raises ValueError for unknown ones."""
-        return (
-            complete_choice("architecture", ARCHITECTURES, self.architecture, self.architecture_arguments),
-            complete_choice("norm", NORMS, self.norm, self.norm_arguments),
+    def spec(self, dataset: Dataset | None = None) -> RunSpec:
+        """All that defines the run, with every argument of architecture, norm and recipe.
+
+        Without the data set, its fingerprint is None, mean and std are 0 and 1, and a size that is not given is 0.
+
+        Raises:
+            ValueError: a name, an argument or a number that no training can start with; the message has the valid ones.
+        """
+        if not 0 <= self.seed < 2**63:  # what PyTorch and a card take
+            raise ValueError(f"the seed must be at least 0 and less than 2^63; got {self.seed}")
+        side = self.size or 0
+        return RunSpec(
+            dataset=dataset_ref(self.location, self.dataset_name, None if dataset is None else dataset.fingerprint),
+            architecture=Choice(
+                self.architecture,
+                complete_arguments("architecture", self.architecture, ARCHITECTURES, self.architecture_arguments),
+            ),
+            norm=Choice(self.norm, complete_arguments("norm", self.norm, NORMS, self.norm_arguments)),
+            input=InputSpec(side, side, (0, 0, 0), (1, 1, 1)) if dataset is None else input_spec(dataset),
+            recipe=complete_recipe(self.recipe).to_json(),
+            seed=self.seed,
         )
 
 
-def default_job(dataset: str, architecture: str, norm: str) -> Job:
+def default_job(location: str, architecture: str, norm: str) -> Job:
     """The job that `python -m train` does for these three names: recipe, image size and arguments by the tables."""
     return Job(
-        dataset,
+        location,
         architecture,
         norm,
-        recipe_for(dataset, architecture, norm),
-        size=size_for(dataset, architecture),
-        architecture_arguments=architecture_arguments_for(dataset, architecture),
+        recipe_for(location, architecture, norm),
+        size=size_for(location, architecture),
+        architecture_arguments=architecture_arguments_for(location, architecture),
     )
+
+
+def dataset_ref(location: str, name: str | None, fingerprint: str | None) -> DatasetRef:
+    """Which images a location names, however it is spelled; by default they are called as its last part.
+
+    Raises:
+        ValueError: the name is empty, too long for a card or not in one line.
+    """
+    kind, _, path = location.partition(":")
+    folder = Path(path).expanduser().resolve() if path else None
+    name = (kind if folder is None else folder.name or kind) if name is None else name
+    if not (0 < len(name) <= 200 and name.isprintable()):
+        raise ValueError(f"a data set's name is a text of 1 to 200 characters in one line; got {name!r}")
+    return DatasetRef(name, location if folder is None else f"{kind}:{folder}", fingerprint)
 
 
 def train_run(job: Job, *, overwrite: bool = False, device: str = "auto", quiet: bool = False) -> Run:
@@ -87,28 +142,88 @@ def train_run(job: Job, *, overwrite: bool = False, device: str = "auto", quiet:
     Raises:
         FileExistsError: the run is there already and `overwrite` is false.
         RunBusy: another process is training it.
-        ValueError, DatasetMissing, TrainingDiverged: the job cannot be done; the message says why.
+        FAILURES: the job cannot be done; the message says why.
     """
-    architecture, norm = job.choices()
-    check_recipe(job.recipe)
-    if job.seed < 0:
-        raise ValueError(f"the seed must be at least 0; got {job.seed}")
     device = pick_device(device)
-    dataset = load_dataset(job.dataset, size=job.size, data_root=job.data_root, download=job.download, quiet=quiet)
-    spec = input_spec(dataset)
-    name = run_name(dataset.location, architecture, norm, spec, asdict(job.recipe), job.seed)
-    folder = job.out / dataset_folder(dataset.location)
-    with _alone(folder, name):
-        if (folder / name).exists() and not overwrite:
-            raise FileExistsError(f"the run {folder / name} exists; pass --overwrite to train it again")
-        state = folder / f".{name}.{dataset.fingerprint}.training"  # other images start anew
-        solver = _solver(job, dataset, spec, device)
+    job.spec()  # what is wrong with the job is said before images are decoded
+    dataset = _load(job, quiet)
+    spec = job.spec(dataset)
+    check_card(spec, dataset)
+    folder = dataset_folder(job.out, spec.dataset.name)
+    with _alone(folder, spec.name):
+        runs, _ = list_runs(job.out)
+        same = [run for run in runs if run.spec.same_but_images(spec)]
+        check_images(spec.dataset, [run for run in runs if not (overwrite and run in same)])
+        taken = [run.path for run in same] or [path for path in (folder / spec.name,) if path.exists()]
+        if taken and not overwrite:
+            raise FileExistsError(f"the run {taken[0]} exists; pass --overwrite to train it again")
+        state = folder / f".{spec.name}.{dataset.fingerprint}.training"  # other images start anew
+        solver = _solver(job, spec, dataset, device)
         if state.exists():
             solver.load(state)
         solver.train(state=state, quiet=quiet)
-        run = _write(job, architecture, norm, dataset, spec, solver, overwrite)
+        run = _write(job.out, spec, dataset, solver, overwrite)
+        _remove([path for path in taken if path != run.path])
         state.unlink(missing_ok=True)
     return run
+
+
+def find_run(root: Path, spec: RunSpec) -> Run | None:
+    """The readable run of a spec below a root, by its card: runs of schema 1 lie in folders of other names."""
+    return next((run for run in list_runs(root)[0] if run.spec.same_but_images(spec)), None)
+
+
+def check_images(wanted: DatasetRef, runs: Sequence[Run]) -> None:
+    """Nothing. Raises ValueError when one of the runs is of other images that go by the same name."""
+    for run in runs:
+        there = run.spec.dataset
+        if there.name == wanted.name and there.fingerprint not in (None, wanted.fingerprint):
+            raise ValueError(
+                f"the name {wanted.name!r} stands for other images here: wanted those of {wanted.location} "
+                f"({wanted.fingerprint}), but {run.path} was trained on those of {there.location} "
+                f"({there.fingerprint}); choose another name with --dataset-name, or move that run elsewhere"
+            )
+
+
+def check_card(spec: RunSpec, dataset: Dataset) -> None:
+    """Nothing. Raises ValueError for what no card can hold, before a training and not after it."""
+    card = Card(
+        spec=spec,
+        created="not yet",
+        classes=dataset.classes,
+        source=dataset.source,
+        splits={},
+        parameters=None,
+        macs=None,
+        seconds=None,
+        best_epoch=None,
+        versions={},
+        hardware="not yet",
+        metrics={"test": Metrics(0, 0, 0, 0, 0, 1)},
+    )
+    try:
+        Card.from_json(json.loads(json.dumps(card.to_json())))
+    except DamagedRun as error:
+        raise ValueError(str(error).partition("; train the run again")[0]) from error
+
+
+def _load(job: Job, quiet: bool) -> Dataset:
+    return load_dataset(
+        job.location,
+        size=job.size,
+        name=job.dataset_name,
+        data_root=job.data_root,
+        download=job.download,
+        quiet=quiet,
+    )
+
+
+def _remove(folders: Sequence[Path]) -> None:
+    """Removes run folders, each hidden at once, so that no half of one is ever listed."""
+    for folder in folders:
+        hidden = folder.with_name(f".replaced-{folder.name}")
+        shutil.rmtree(hidden, ignore_errors=True)
+        shutil.rmtree(folder.rename(hidden))
 
 
 @contextmanager
@@ -130,17 +245,9 @@ def _alone(folder: Path, name: str) -> Iterator[None]:
         raise RunBusy(f"another process is training the run {folder / name}; wait for it, or stop it first") from error
 
 
-def complete_choice(
-    kind: str, registry: Mapping[str, Callable[..., Any]], name: str, given: Mapping[str, Any]
-) -> Choice:
-    """The choice with every argument of the registry's factory, so that a card stays right when a default changes."""
-    return Choice(name, complete_arguments(kind, name, registry, given))
-
-
 def pick_device(name: str) -> str:
     """`cpu` or `cuda`; `auto` is CUDA where it is to be had. Raises ValueError for another name or no CUDA."""
-    if name not in DEVICES:
-        raise ValueError(f"unknown device {name!r}; expected one of: {', '.join(DEVICES)}")
+    check_name("device", name, DEVICES)
     if name == "cuda" and not torch.cuda.is_available():
         raise ValueError("this machine or this PyTorch has no CUDA; use the device cpu or auto")
     return ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
@@ -158,53 +265,46 @@ def input_spec(dataset: Dataset) -> InputSpec:
     return InputSpec(height, width, (red, green, blue), (std[0], std[1], std[2]))
 
 
-def _solver(job: Job, dataset: Dataset, spec: InputSpec, device: str) -> Solver:
+def _solver(job: Job, spec: RunSpec, dataset: Dataset, device: str) -> Solver:
     torch.manual_seed(job.seed)
     model = build_model(
         job.architecture,
         job.norm,
         classes=len(dataset.classes),
-        input_size=(spec.height, spec.width),
+        input_size=(spec.input.height, spec.input.width),
         architecture_arguments=job.architecture_arguments,
         norm_arguments=job.norm_arguments,
     )
     train, val = dataset.splits["train"], dataset.splits["val"]
-    return Solver(model, train, val, spec, job.recipe, seed=job.seed, device=device)
+    return Solver(model, train, val, spec.input, job.recipe, seed=job.seed, device=device)
 
 
-def _write(
-    job: Job, architecture: Choice, norm: Choice, dataset: Dataset, spec: InputSpec, solver: Solver, overwrite: bool
-) -> Run:
+def _write(root: Path, spec: RunSpec, dataset: Dataset, solver: Solver, overwrite: bool) -> Run:
     """Measures the solver's best weights on every split, in full precision, and writes the run.
 
     A large model is stored and measured with its weights rounded to float16 where that changes next to nothing.
     """
     model = solver.model.float()
-    weights, found = model.state_dict(), predict_splits(model, dataset, spec)
-    if count_parameters(model) > LARGE:
-        weights, found = rounded_if_harmless(model, dataset, spec, found)
+    weights, found = model.state_dict(), predict_splits(model, dataset, spec.input)
+    if count_parameters(model) > ROUNDED_FROM:
+        weights, found = rounded_if_harmless(model, dataset, spec.input, found)
     assert solver.best is not None  # the solver has trained at least one epoch
     card = Card(
+        spec=spec,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        dataset=DatasetCard(
-            dataset.location, dataset.source, dataset.fingerprint, {k: len(v.labels) for k, v in dataset.splits.items()}
-        ),
-        architecture=architecture,
-        norm=norm,
         classes=dataset.classes,
-        input=spec,
-        recipe=asdict(job.recipe),
-        seed=job.seed,
+        source=dataset.source,
+        splits={split: len(part.labels) for split, part in dataset.splits.items()},
         parameters=count_parameters(model),
         macs=count_macs(model),
         seconds=round(solver.seconds, 3),
         best_epoch=solver.best.epoch,
         versions={library: version(library) for library in LIBRARIES},
-        hardware=hardware(solver.device),
+        hardware=hardware_of(solver.device),
         metrics={split: compute_metrics(p.probabilities, p.labels) for split, p in found.items()},
     )
     stored = {split: found[split] for split in ("val", "test")}
-    return write_run(job.out, card, weights, solver.history, stored, overwrite=overwrite)
+    return write_run(root, card, weights, solver.history, stored, overwrite=overwrite)
 
 
 def predict_splits(model: nn.Module, dataset: Dataset, spec: InputSpec) -> dict[str, Predictions]:
@@ -233,20 +333,8 @@ def rounded_if_harmless(
     rounded = {key: value.half() if value.ndim >= 2 else value for key, value in exact.items()}
     model.load_state_dict({key: value.to(exact[key].dtype) for key, value in rounded.items()})
     again = predict_splits(model, dataset, spec)
-    changed = sum(int((again[split].predicted != found[split].predicted).sum()) for split in found)
+    changed = sum(int((again[split].outcomes.predicted != found[split].outcomes.predicted).sum()) for split in found)
     if changed > MOST_CHANGED * sum(len(part.ids) for part in found.values()):
         model.load_state_dict(exact)
         return exact, found
     return rounded, again
-
-
-def hardware(device: torch.device) -> str:
-    """The processor that trained, in words, with the number of threads on a CPU."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    threads = torch.get_num_threads()
-    name = names[0] if names else platform.processor() or platform.machine()
-    return f"{name}, {threads} {'thread' if threads == 1 else 'threads'}"

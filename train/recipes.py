@@ -1,7 +1,8 @@
 """Recipes: how a run is trained, as plain data. Each states what it reached, on what, in how long."""
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypeVar
 
 Value = TypeVar("Value")
@@ -30,6 +31,10 @@ class Recipe:
     scheduler_arguments: Mapping[str, Any] = field(default_factory=lambda: {"pct_start": 0.25})
     augmentations: tuple[str, ...] = ()
     precision: str = "bf16"
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as a card holds them: tuples are lists."""
+        return json.loads(json.dumps(asdict(self)))
 
 
 # What was tried and why it was dropped: docs/experiments.md. Hardware below: one thread of an AMD EPYC core, other work

@@ -1,12 +1,10 @@
-"""The solver: everything that happens between an untrained model and the weights a run stores (study D)."""
+"""The solver: everything that happens between an untrained model and the weights a run stores."""
 
-import inspect
 import json
 import math
-import os
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +17,9 @@ from tqdm import tqdm
 
 from explorer.datasets import Split
 from explorer.predictions.metrics import Metrics, compute_metrics, metrics_from_predicted
-from explorer.runs import HISTORY_COLUMNS, HISTORY_METRICS, InputSpec, predict
+from explorer.registry import check_name, complete_arguments
+from explorer.runs import HISTORY_COLUMNS, HISTORY_METRICS, InputSpec
+from explorer.runs.weights import predict
 from train.augment import AUGMENTATIONS
 from train.recipes import Recipe
 
@@ -121,8 +121,18 @@ SCHEDULERS: dict[str, Callable[..., lr_scheduler.LRScheduler]] = {
     "constant": _constant,
 }
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
-# what the solver itself gives to losses and optimizers, and what a recipe cannot write down
-NOT_IN_RECIPES = {"params", "lr", "weight_decay", "weight", "size_average", "reduce", "reduction"}
+# What a recipe chooses by name and gives arguments: its field `<kind>` is a name and `<kind>_arguments` a mapping.
+CHOSEN_BY_NAME: dict[str, Mapping[str, Callable[..., Any]]] = {
+    "loss": LOSSES,
+    "optimizer": OPTIMIZERS,
+    "scheduler": SCHEDULERS,
+}
+NOT_IN_RECIPES = frozenset(
+    (
+        *("params", "lr", "weight_decay", "weight", "size_average", "reduce", "reduction"),  # the solver's own to give
+        *("foreach", "fused", "capturable", "differentiable", "maximize"),  # how a step is computed, not which
+    )
+)
 
 
 class TrainingDiverged(Exception):
@@ -158,7 +168,7 @@ class Solver:
         seed: int = 0,
         device: str = "cpu",
     ):
-        check_recipe(recipe)
+        recipe = complete_recipe(recipe)
         self.model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.train_split, self.val_split, self.input = train, val, input
         self.recipe, self.seed, self.device = recipe, seed, torch.device(device)
@@ -166,22 +176,11 @@ class Solver:
         # batches are made equal in size: a last batch of one image has no variance to normalise by
         self.steps_per_epoch = max(1, len(train.labels) // recipe.batch_size)
         self.loss = build_loss(recipe)
-        self.optimizer = build_by_name(
-            "optimizer",
-            OPTIMIZERS,
-            recipe.optimizer,
-            parameter_groups(model, recipe.weight_decay),
-            lr=recipe.learning_rate,
-            **recipe.optimizer_arguments,
-        )
-        self.scheduler = build_by_name(
-            "scheduler",
-            SCHEDULERS,
-            recipe.scheduler,
-            self.optimizer,
-            recipe.epochs * self.steps_per_epoch,
-            self.steps_per_epoch,
-            **recipe.scheduler_arguments,
+        groups = parameter_groups(model, recipe.weight_decay)
+        self.optimizer: Optimizer = _build("optimizer", recipe, groups, lr=recipe.learning_rate)
+        steps = recipe.epochs * self.steps_per_epoch
+        self.scheduler: lr_scheduler.LRScheduler = _build(
+            "scheduler", recipe, self.optimizer, steps, self.steps_per_epoch
         )
         self.rows: list[dict[str, float]] = []
         self.best: Best | None = None
@@ -227,7 +226,14 @@ class Solver:
             self.model.load_state_dict(self.best.weights)
 
     def test(self, split: Split, num_samples: int | None = None) -> float:
-        """The accuracy on a split in percent (as study D reports it), or on a random subset of `num_samples` images."""
+        """The accuracy on a split, or on a random subset of `num_samples` of its images, in percent.
+
+        Nothing here calls it: it is how solvers of other projects report their accuracy, so that theirs and ours can be
+        set side by side. Everything else in this project is a fraction.
+
+        Raises:
+            ValueError: a subset of no image or of more than there are.
+        """
         chosen = torch.arange(len(split.labels))
         if num_samples is not None:
             if not 1 <= num_samples <= len(chosen):
@@ -247,7 +253,7 @@ class Solver:
         for index, state in optimizer["state"].items():
             tensors |= {f"optimizer/{index}/{key}": value for key, value in state.items() if value is not None}
         plain = {
-            "recipe": asdict(self.recipe),
+            "recipe": self.recipe.to_json(),
             "seed": self.seed,
             "rows": self.rows,
             "best": self.best and [self.best.epoch, self.best.accuracy, self.best.loss],
@@ -257,7 +263,7 @@ class Solver:
         draft = path.with_name(path.name + ".writing")
         draft.parent.mkdir(parents=True, exist_ok=True)
         save_file(_copied(tensors), draft, metadata={"state": json.dumps(plain)})
-        os.replace(draft, path)
+        draft.replace(path)
 
     def load(self, path: Path) -> None:
         """Goes back to a saved state. Raises ValueError when it was saved with another recipe or seed or is damaged."""
@@ -267,10 +273,17 @@ class Solver:
             with safe_open(path, framework="pt") as file:
                 plain = json.loads(file.metadata()["state"])
                 tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
-        except SafetensorError as error:
-            raise ValueError(f"the training state {path} is damaged ({error}); delete it to start anew") from error
-        if (plain["recipe"], plain["seed"]) != (_as_json(asdict(self.recipe)), self.seed):
+            ours = (plain["recipe"], plain["seed"]) == (self.recipe.to_json(), self.seed)
+            if ours:
+                self._restore(plain, tensors)
+        except (SafetensorError, ValueError, LookupError, TypeError, AttributeError, RuntimeError) as error:
+            reason = str(error).partition("\n")[0]  # PyTorch goes on with a line for every tensor
+            raise ValueError(f"the training state {path} is damaged ({reason}); delete it to start anew") from error
+        if not ours:
             raise ValueError(f"{path} was saved with another recipe or seed; delete it to start anew")
+
+    def _restore(self, plain: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+        """Takes over what `save` wrote: everything that is no tensor, and the tensors."""
         self._last = None
         self.model.load_state_dict(_below("model/", tensors))
         self.rows = plain["rows"]
@@ -364,6 +377,31 @@ class Solver:
             bar.set_postfix_str(f"val accuracy {self.rows[-1]['val_accuracy']:.1%}")
 
 
+def complete_recipe(recipe: Recipe) -> Recipe:
+    """The recipe with every argument of its loss, its optimizer and its schedule spelled out.
+
+    Raises:
+        ValueError: a name, an argument or a number that no training can start with; the message has the valid ones.
+    """
+    check_name("precision", recipe.precision, PRECISIONS)
+    for name in recipe.augmentations:
+        check_name("augmentation", name, AUGMENTATIONS)
+    for key, least in (("epochs", 1), ("batch_size", 1), ("learning_rate", 0), ("weight_decay", 0)):
+        if not least <= getattr(recipe, key) < math.inf:
+            raise ValueError(f"{key.replace('_', ' ')} must be at least {least}; got {getattr(recipe, key)}")
+    if recipe.clip_norm is not None and not 0 < recipe.clip_norm < math.inf:
+        raise ValueError(f"clip norm must be more than 0; got {recipe.clip_norm}")
+    return replace(
+        recipe,
+        **{
+            f"{kind}_arguments": complete_arguments(
+                kind, getattr(recipe, kind), registry, getattr(recipe, f"{kind}_arguments"), NOT_IN_RECIPES
+            )
+            for kind, registry in CHOSEN_BY_NAME.items()
+        },
+    )
+
+
 def joined(parts: Iterable[Tensor], count: int) -> Tensor:
     """One tensor of all parts, which have `count` rows together; no part outlives the next.
 
@@ -379,51 +417,23 @@ def joined(parts: Iterable[Tensor], count: int) -> Tensor:
     return whole
 
 
-def build_by_name(
-    kind: str, registry: Mapping[str, Callable[..., Any]], name: str, *values: Any, **arguments: Any
-) -> Any:
-    """What the registry's entry of that name builds. Raises ValueError for a value it does not take."""
-    try:
-        return registry[name](*values, **arguments)
-    except TypeError as error:
-        raise ValueError(f"the {kind} {name!r} does not take these arguments: {error}") from error
-
-
 def build_loss(recipe: Recipe) -> nn.Module:
     """The recipe's loss, tried once. Raises ValueError for a value it does not take."""
-    loss = build_by_name("loss", LOSSES, recipe.loss, **recipe.loss_arguments)
+    loss: nn.Module = _build("loss", recipe)
     try:
         loss(torch.zeros(1, 2), torch.zeros(1, dtype=torch.int64))
-    except (RuntimeError, TypeError) as error:
+    except RuntimeError as error:
         raise ValueError(f"the loss {recipe.loss!r} does not take these arguments: {error}") from error
     return loss
 
 
-def check_recipe(recipe: Recipe) -> None:
-    """Nothing; raises ValueError with the valid ones for a name, an argument or a number no training can start with."""
-    check_entry("loss", LOSSES, recipe.loss, recipe.loss_arguments)
-    check_entry("optimizer", OPTIMIZERS, recipe.optimizer, recipe.optimizer_arguments)
-    check_entry("scheduler", SCHEDULERS, recipe.scheduler, recipe.scheduler_arguments)
-    check_entry("precision", PRECISIONS, recipe.precision)
-    for name in recipe.augmentations:
-        check_entry("augmentation", AUGMENTATIONS, name)
-    for key, least in (("epochs", 1), ("batch_size", 1), ("learning_rate", 0), ("weight_decay", 0)):
-        if not getattr(recipe, key) >= least:
-            raise ValueError(f"{key.replace('_', ' ')} must be at least {least}; got {getattr(recipe, key)}")
-    if recipe.clip_norm is not None and not recipe.clip_norm > 0:
-        raise ValueError(f"clip norm must be more than 0; got {recipe.clip_norm}")
-
-
-def check_entry(kind: str, registry: Mapping[str, Any], name: str, arguments: Iterable[str] = ()) -> None:
-    """Nothing; raises ValueError unless the registry has that name and its entry may be given these arguments."""
-    if name not in registry:
-        raise ValueError(f"unknown {kind} {name!r}; expected one of: {', '.join(registry)}")
-    for argument in arguments:
-        parameters = inspect.signature(registry[name]).parameters.values()
-        valid = [p.name for p in parameters if p.default is not p.empty and p.name not in NOT_IN_RECIPES]
-        if argument not in valid:
-            expected = f"expected one of: {', '.join(valid)}" if valid else "it takes no arguments"
-            raise ValueError(f"unknown argument {argument!r} of {kind} {name!r}; {expected}")
+def _build(kind: str, recipe: Recipe, *values: Any, **more: Any) -> Any:
+    """What a recipe chose by name, built. Raises ValueError for an argument it does not take."""
+    name, arguments = getattr(recipe, kind), getattr(recipe, f"{kind}_arguments")
+    try:
+        return CHOSEN_BY_NAME[kind][name](*values, **more, **arguments)
+    except (TypeError, ArithmeticError) as error:
+        raise ValueError(f"the {kind} {name!r} does not take these arguments: {error}") from error
 
 
 def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
@@ -444,7 +454,3 @@ def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def _as_tuple(value: Any) -> Any:
     """The value with its lists as tuples, which JSON does not know."""
     return tuple(_as_tuple(item) for item in value) if isinstance(value, list) else value
-
-
-def _as_json(value: Any) -> Any:
-    return json.loads(json.dumps(value))

@@ -3,6 +3,7 @@
 // written as text and attributes, never as markup.
 
 const galleries = new WeakMap();
+const LONGEST_CLOSING = 3000; // milliseconds that a dialog may take to go
 
 export default function ({ data, parentElement, setTriggerValue }) {
   const gallery = galleries.get(parentElement) ?? createGallery(parentElement);
@@ -54,10 +55,12 @@ async function show(gallery, frame) {
   arrange(gallery, frame);
   frame.tiles.forEach((content, index) => fillTile(tiles[index], content, content.id === frame.selected));
   drawPictures(gallery, frame);
-  const selected = frame.tiles.findIndex((content) => content.id === frame.selected);
-  const moved = frame.selected !== gallery.selected && selected >= 0;
+  const left = frame.selected === null ? gallery.selected : null;
+  const moved = frame.selected === gallery.selected ? null : frame.selected ?? gallery.selected;
+  const target = frame.tiles.findIndex((content) => content.id === moved);
   gallery.selected = frame.selected;
-  setCurrent(gallery, moved ? selected : Math.min(gallery.current, tiles.length - 1));
+  setCurrent(gallery, target >= 0 ? target : Math.min(gallery.current, tiles.length - 1));
+  if (left !== null) returnFocus(gallery, performance.now() + LONGEST_CLOSING);
 }
 
 // One part for all tiles or, under headings, one for each row of the sprite. Only tiles that change parts are moved.
@@ -151,6 +154,16 @@ function setCurrent(gallery, index) {
   gallery.tiles.forEach((tile, at) => {
     if (tile.type) tile.setAttribute("tabindex", at === gallery.current ? "0" : "-1");
   });
+}
+
+// When the dialog that a tile opened is dismissed, the focus falls to the page's body, from where the tab key starts all
+// over. It goes back to the tile, as often as the closing dialog takes it, unless the person has gone on to another thing.
+function returnFocus(gallery, deadline) {
+  const { activeElement, body } = gallery.root.ownerDocument;
+  const nowhere = !activeElement || activeElement === body;
+  if (nowhere) gallery.tiles[gallery.current]?.focus();
+  const waiting = nowhere || gallery.root.getRootNode().host === activeElement || activeElement.closest("[role=dialog]");
+  if (waiting && performance.now() < deadline) setTimeout(() => returnFocus(gallery, deadline), 50);
 }
 
 function moveFocus(gallery, event) {

@@ -8,12 +8,13 @@ import json
 import math
 import struct
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 from typing import Literal
 
+import streamlit as st
 from PIL import Image, UnidentifiedImageError
 from streamlit.components.v2 import component
 
@@ -55,8 +56,11 @@ def show_gallery(
     pixelated: bool = False,
     label: str = "Pictures",
     headings: Sequence[tuple[str, str]] = (),
+    on_click: Callable[[str], object] | None = None,
 ) -> str | None:
     """The id of the tile that was clicked in this very run, or None; draws the tiles as a grid.
+
+    `on_click` is called with that id before anything of the run is drawn.
 
     `sprite` is a PNG or JPEG file of equal pictures in reading order, `columns` in a row, as many rows as the tiles
     need. `tile_size` is the least width of a tile in CSS pixels; tiles grow to fill the row, and a narrow screen shows
@@ -68,6 +72,11 @@ def show_gallery(
     """
     if not tiles:
         return None
+
+    def clicked() -> None:
+        if on_click is not None:
+            on_click(st.session_state[key].clicked)
+
     result = _component(
         key=key,
         data=pack_frame(
@@ -81,7 +90,7 @@ def show_gallery(
             label=label,
             headings=headings,
         ),
-        on_clicked_change=lambda: None,  # makes `clicked` an attribute of the result
+        on_clicked_change=clicked,  # any callback makes `clicked` an attribute of the result
     )
     return result.clicked
 

@@ -31,6 +31,7 @@ class Files:
     problems: list[str] = field(default_factory=list)
 
     def read(self, row: int) -> bytes:
+        """The content of a file."""
         with open(f"{self.root}/{self.ids[row]}", "rb") as opened:  # data sets have many files, and pathlib is slow
             return opened.read()
 

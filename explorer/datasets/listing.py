@@ -124,7 +124,7 @@ def is_text(name: str) -> bool:
 
 
 def printable(name: str) -> str:
-    """The name for one line of a message: bytes that are no UTF-8 as `\\xe9`, control characters as `\\n`."""
+    r"""The name for one line of a message: bytes that are no UTF-8 as `\xe9`, control characters as `\n`."""
     text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 

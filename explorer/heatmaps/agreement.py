@@ -14,6 +14,8 @@ from scipy.special import stdtrit  # scipy.stats would take half a second
 
 from explorer.words import listed
 
+Measure = Literal["spearman", "overlap"]
+
 
 @dataclass(frozen=True)
 class MapDifference:
@@ -49,15 +51,16 @@ def heatmap_agreement(maps_a: np.ndarray, maps_b: np.ndarray, share: float = 0.2
     """
     if maps_a.ndim != 3 or maps_a.shape != maps_b.shape:
         raise ValueError(f"wanted two sets of heatmaps (N, H, W) of one shape; got {maps_a.shape} and {maps_b.shape}")
-    rows = [_agreement(a.ravel(), b.ravel(), share) for a, b in zip(maps_a, maps_b, strict=True)]
-    return pd.DataFrame(rows, columns=pd.Index(["spearman", "overlap"]), dtype=float)
+    measures: tuple[Measure, Measure] = ("spearman", "overlap")
+    found = {m: _agreement(_prepared(maps_a, m, share), _prepared(maps_b, m, share), m) for m in measures}
+    return pd.DataFrame(found)
 
 
 def compare_to_noise(
     maps_a: np.ndarray,
     maps_b: np.ndarray,
     maps_a_again: np.ndarray,
-    measure: Literal["spearman", "overlap"] = "spearman",
+    measure: Measure = "spearman",
 ) -> MapDifference:
     """Whether heatmaps a and b (N, H, W) differ more than a differs from itself, image by image.
 
@@ -70,6 +73,10 @@ def compare_to_noise(
         ValueError: the shapes differ or are not (N, H, W).
     """
     between, within = (heatmap_agreement(maps_a, other)[measure].to_numpy() for other in (maps_b, maps_a_again))
+    return _difference(between, within, measure)
+
+
+def _difference(between: np.ndarray, within: np.ndarray, measure: str) -> MapDifference:
     usable = np.isfinite(between) & np.isfinite(within)
     between, within = between[usable], within[usable]
     drop = within - between
@@ -88,7 +95,7 @@ def compare_to_noise(
 def compare_all_maps(
     maps: Mapping[str, np.ndarray],
     again: Mapping[str, np.ndarray],
-    measure: Literal["spearman", "overlap"] = "spearman",
+    measure: Measure = "spearman",
 ) -> pd.DataFrame:
     """One row per ordered pair of runs, each with itself too: run_a, run_b, agreement, differs.
 
@@ -102,11 +109,30 @@ def compare_all_maps(
     Raises:
         ValueError: the shapes differ or are not (N, H, W).
     """
+    if len(shapes := {found.shape for found in (*maps.values(), *again.values())}) > 1:
+        raise ValueError(f"wanted heatmaps (N, H, W) of one shape; got {sorted(shapes)}")
+    once, twice = ({run: _prepared(found[run], measure) for run in maps} for found in (maps, again))
+    within = {run: _agreement(once[run], twice[run], measure) for run in maps}
     rows = []
     for a, b in product(maps, repeat=2):
-        found = compare_to_noise(maps[a], again[a] if a == b else maps[b], again[a], measure)
+        between = within[a] if a == b else _agreement(once[a], once[b], measure)
+        found = _difference(between, within[a], measure)
         rows.append((a, b, found.between, a != b and found.differs))
     return pd.DataFrame(rows, columns=pd.Index(["run_a", "run_b", "agreement", "differs"]))
+
+
+def at_one_size(maps: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The same heatmaps (N, h, w) by name, those of a lower resolution enlarged bilinearly to the largest h and w."""
+    import torch
+    from torch.nn import functional
+
+    size = tuple(max(found.shape[side] for found in maps.values()) for side in (1, 2))
+    return {
+        name: found
+        if found.shape[1:] == size
+        else functional.interpolate(torch.from_numpy(found)[:, None], size, mode="bilinear")[:, 0].numpy()
+        for name, found in maps.items()
+    }
 
 
 def maps_verdict(table: pd.DataFrame, reference: str) -> str:
@@ -134,14 +160,30 @@ def _half_interval(values: np.ndarray) -> float:
     return float(stdtrit(count - 1, 0.975) * values.std(ddof=1) / np.sqrt(count)) if count > 1 else np.nan
 
 
-def _agreement(a: np.ndarray, b: np.ndarray, share: float) -> tuple[float, float]:
-    if any(not np.isfinite(values).all() or values.min() == values.max() for values in (a, b)):
-        return np.nan, np.nan
-    hot_a, hot_b = _hottest(a, share), _hottest(b, share)
-    spearman = float(np.corrcoef(pd.Series(a).rank(), pd.Series(b).rank())[0, 1])
-    return spearman, float((hot_a & hot_b).sum() / (hot_a | hot_b).sum())
+def _prepared(maps: np.ndarray, measure: Measure, share: float = 0.2) -> np.ndarray:
+    """Of each map (N, H, W) what its agreement with others follows from, (N, H * W).
+
+    For rank correlation that is the standardised ranks, for overlap 1 where it is hottest; NaN for a map that is
+    constant or not finite.
+    """
+    flat = maps.reshape(len(maps), maps.shape[1] * maps.shape[2]).astype(np.float64)
+    blank = ~np.isfinite(flat).all(1) | (flat == flat[:, :1]).all(1)
+    if measure == "spearman":
+        ranks = pd.DataFrame(flat).rank(axis=1).to_numpy()
+        centred = ranks - ranks.mean(1, keepdims=True)
+        with np.errstate(invalid="ignore"):
+            found = centred / np.sqrt((centred**2).sum(1, keepdims=True))
+    else:
+        wanted = max(round(share * flat.shape[1]), 1)
+        least = np.partition(flat, -wanted, axis=1)[:, -wanted, None]
+        found = ((flat >= least) & (flat > flat.min(1, keepdims=True))).astype(np.float64)
+    found[blank] = np.nan
+    return found
 
 
-def _hottest(values: np.ndarray, share: float) -> np.ndarray:
-    wanted = max(round(share * len(values)), 1)
-    return (values >= np.partition(values, -wanted)[-wanted]) & (values > values.min())
+def _agreement(a: np.ndarray, b: np.ndarray, measure: Measure) -> np.ndarray:
+    """The agreement of the maps of each image, (N,), from what `_prepared` makes of them."""
+    both = (a * b).sum(1)
+    if measure == "spearman":
+        return both
+    return both / (a.sum(1) + b.sum(1) - both)

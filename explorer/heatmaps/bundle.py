@@ -21,10 +21,13 @@ from math import isfinite
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from explorer.heatmaps.explanation import Explained, scaled
+from explorer.heatmaps.methods import heatmaps_by
 from explorer.images import overlay, png_bytes
+from explorer.models.staged import StagedModel
 
 BUNDLE_VERSION = 1
 LIBRARIES = ("torch", "numpy", "pillow")
@@ -80,6 +83,35 @@ def bundle_files(subjects: Sequence[Subject], *, scale: str, opacity: float, cre
     drawn = {"method": "Grad-CAM", "scale": scale, "opacity": opacity}
     text = json.dumps(about | drawn | {"images": images}, indent=2, allow_nan=False, ensure_ascii=False)
     return files | {"manifest.json": (text + "\n").encode()}
+
+
+def overlay_files(
+    model: StagedModel,
+    images: Tensor,
+    inputs: Tensor,
+    targets: np.ndarray,
+    names: Sequence[str],
+    method: str,
+    stage: str | None,
+    opacity: float,
+) -> dict[str, bytes]:
+    """File name -> PNG of each image under its heatmap, numbered in order.
+
+    Args:
+        model: in evaluation mode.
+        images: uint8 (N, 3, H, W).
+        inputs: the same, normalised.
+        targets: the class to explain for each image, (N,).
+        names: of the images, (N,).
+        method: a key of METHODS.
+        stage: the stage to explain, by default the model's.
+        opacity: of the heatmaps, 0 to 1.
+    """
+    maps = heatmaps_by(method, model, inputs, torch.as_tensor(targets, dtype=torch.int64), stage)
+    return {
+        f"{number:04d}-{name.replace('/', '_')}.png": png_bytes(overlay(image, heat, opacity))
+        for number, (name, image, heat) in enumerate(zip(names, images, maps, strict=True), start=1)
+    }
 
 
 def zip_bytes(files: Mapping[str, bytes]) -> bytes:

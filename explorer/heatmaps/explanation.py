@@ -38,6 +38,7 @@ class Explained:
 
     @property
     def predicted(self) -> int:
+        """The likeliest class."""
         return int(self.probabilities.argmax())
 
     @property

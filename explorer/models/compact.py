@@ -1,4 +1,4 @@
-"""The compact study's net of 40,394 parameters (at 10 classes, for batch, layer and group): convs and two shortcuts."""
+"""A net of 40,394 parameters (at 10 classes, for batch, layer and group): convs, two of them beside a shortcut."""
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +9,7 @@ NARROW, WIDE = 16, 32
 
 
 class ConvNormReLU(nn.Module):
-    """The study's C(i,o): 3x3 conv with bias, norm, ReLU, dropout: (N, i, H, W) to (N, o, H, W)."""
+    """C(i,o): 3x3 conv with bias, norm, ReLU, dropout: (N, i, H, W) to (N, o, H, W)."""
 
     def __init__(self, in_channels: int, out_channels: int, norm: NormFactory, dropout: float):
         super().__init__()

@@ -2,17 +2,16 @@
 
 import copy
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 import torchinfo
 from torch import nn
 from torchinfo.layer_info import LayerInfo
 
-from explorer.models import StagedModel, build_model
+from explorer.models import StagedModel
 
 BYTES = 4  # of a float32, in which models are kept and measured
 COLUMNS = ("name", "kind", "output_shape", "formula", "parameters", "buffers", "macs")
@@ -38,7 +37,26 @@ class MemorySizes:
 
     @property
     def total(self) -> float:
+        """All three together."""
         return self.input + self.activations + self.parameters
+
+
+@dataclass(frozen=True)
+class NormShare:
+    """How many layers of a model are norms, the numbers they hold, and their share of all parameters."""
+
+    layers: int
+    parameters: int
+    buffers: int
+    of_all: float
+
+
+def norm_share(table: pd.DataFrame) -> NormShare:
+    """What the norms among the rows of a layer table hold: those with "norm" in the name of their class."""
+    norms = np.array(["norm" in kind.lower() for kind in table["kind"]], dtype=bool)
+    parameters, buffers = table["parameters"].to_numpy(), table["buffers"].to_numpy()
+    held = int(parameters[norms].sum())
+    return NormShare(int(norms.sum()), held, int(buffers[norms].sum()), held / max(int(parameters.sum()), 1))
 
 
 def memory_sizes(model: StagedModel) -> MemorySizes:
@@ -56,29 +74,6 @@ def count_parameters(model: nn.Module) -> int:
 def count_macs(model: StagedModel) -> int:
     """The multiply-accumulates of one image of the model's input size through its convs and linear layers."""
     return sum(layer_table(model)["macs"].tolist())
-
-
-def architecture_costs(
-    arguments: Mapping[str, Mapping[str, Any]],
-    norm: str,
-    norm_arguments: Mapping[str, Any],
-    *,
-    classes: int,
-    input_size: tuple[int, int],
-) -> pd.DataFrame:
-    """Columns `architecture`, `parameters`, `macs`: a row per name in `arguments`, all with the same norm and input."""
-    rows = []
-    for name, given in arguments.items():
-        model = build_model(
-            name,
-            norm,
-            classes=classes,
-            input_size=input_size,
-            architecture_arguments=given,
-            norm_arguments=norm_arguments,
-        )
-        rows.append((name, count_parameters(model), count_macs(model)))
-    return pd.DataFrame(rows, columns=["architecture", "parameters", "macs"])
 
 
 def parameter_formula(layer: nn.Module) -> str:

@@ -1,4 +1,4 @@
-"""The ResNet of 6n + 2 layers for small images (He et al. 2016, arXiv 1512.03385, section 4.2; the bird study)."""
+"""The ResNet of 6n + 2 layers for small images (He et al. 2016, arXiv 1512.03385, section 4.2)."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping

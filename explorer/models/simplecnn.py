@@ -1,4 +1,4 @@
-"""The training assignment's example net: two 5x5 convs and two linear layers, 512 -> 32 -> 10 at 32x32."""
+"""A first net of a course: two 5x5 convs and two linear layers, 512 -> 32 -> 10 at 32x32."""
 
 from torch import nn
 

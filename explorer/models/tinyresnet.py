@@ -1,4 +1,4 @@
-"""A residual net of at most 50,000 learnable parameters (at 10 classes with batch norm; the training assignment)."""
+"""A residual net of at most 50,000 learnable parameters (at 10 classes with batch norm)."""
 
 from explorer.models.resnet import residual_model, residual_stage, stem
 from explorer.models.staged import NormFactory, PoolLinear, StagedModel

@@ -1,11 +1,16 @@
 """What each norm does: pictures of what it averages over, formulas, and facts that are checked while you read."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import streamlit as st
 
-from explorer.marks import MARKS
+from explorer.app import urlstate
+from explorer.app.cube import SHADINGS, cube_picture
+from explorer.marks import NORM_MARKS
 from explorer.models import facts
+
+MOST_DRAWS = 9999
 
 
 @dataclass(frozen=True)
@@ -17,6 +22,17 @@ class Lesson:
     formula: str
     words: str
     picture: str
+
+
+@dataclass(frozen=True)
+class Fact:
+    """Something that holds of norms: its name in the address, a formula, why it holds, and what checks it."""
+
+    anchor: str
+    title: str
+    formula: str
+    words: str
+    checks: tuple[Callable[[int], list[facts.Check]], ...]
 
 
 LESSONS = (
@@ -73,11 +89,74 @@ LESSONS = (
 )
 
 
+GRADIENTS = r"""\begin{aligned}
+\frac{\partial \ell}{\partial \sigma^2} &= -\frac{1}{2 s^3} \sum g\,(x - \mu) \\[6pt]
+\frac{\partial \ell}{\partial \mu} &= -\frac{1}{s} \sum g
+    - \frac{\partial \ell}{\partial \sigma^2} \frac{2}{m} \sum (x - \mu) \\[6pt]
+\frac{\partial \ell}{\partial x} &= \frac{g}{s}
+    + \frac{\partial \ell}{\partial \sigma^2} \frac{2 (x - \mu)}{m}
+    + \frac{\partial \ell}{\partial \mu} \frac{1}{m}
+\end{aligned}"""
+FACTS = (
+    Fact(
+        "gradients",
+        "Batch norm's gradients, by hand",
+        GRADIENTS,
+        "The mean and the variance depend on every input, so the gradient flows through them too. Here g is the "
+        "gradient of x̂, m = NHW the numbers per channel, and s² = σ² + ε.",
+        (facts.check_gradients, facts.check_own_batch_norm),
+    ),
+    Fact(
+        "bias",
+        "A bias before a norm is redundant",
+        r"(x + b) - \text{mean}(x + b) = x - \text{mean}(x)",
+        "A bias per channel moves the channel's mean by as much, and the norm subtracts it again. That is why convs "
+        "before batch norm have no bias here. It holds where each channel has its own mean; layer and group norm "
+        "share a mean between channels, so there a bias does something.",
+        (facts.check_bias,),
+    ),
+    Fact(
+        "groups",
+        "Group norm lies between layer norm and instance norm",
+        r"\begin{aligned} G &= 1: \text{layer norm} \\ G &= C: \text{instance norm} \end{aligned}",
+        "With one group all channels of an image share a mean; with a group per channel none do.",
+        (facts.check_groups,),
+    ),
+    Fact(
+        "gate",
+        "Batch-instance norm has both in it",
+        r"\begin{aligned} \rho &= 1: \text{batch norm} \\ \rho &= 0: \text{instance norm} \end{aligned}",
+        "Training moves ρ between the two, for each channel on its own.",
+        (facts.check_gate,),
+    ),
+)
+
+
+def show_page() -> None:
+    """Draws the page."""
+    st.title("What does each norm do?")
+    st.write(
+        "Between two layers of a net, the activations are a block of numbers: N images, C channels, and H × W pixels "
+        "each. A norm moves and scales them so that those which share a mean have mean 0 and variance 1, and then lets "
+        "every channel learn its own scale γ and shift β:"
+    )
+    st.latex(r"\hat{x} = \frac{x - \mu}{\sqrt{\sigma^2 + \varepsilon}} \qquad y = \gamma_c\, \hat{x} + \beta_c")
+    st.write(
+        "The norms differ only in **which numbers share one mean μ and one variance σ²**: in each picture, one such "
+        "set."
+    )
+    for start in range(0, len(LESSONS), 3):
+        for column, lesson in zip(st.columns(3), LESSONS[start : start + 3], strict=True):
+            with column, st.container(border=True, height="stretch"):
+                show_lesson(lesson)
+    show_facts()
+
+
 def show_lesson(lesson: Lesson) -> None:
-    """The picture, formula and paragraph of one norm."""
-    st.markdown(f"#### {lesson.title}")
+    """The picture, formula and paragraph of one norm; `#<norm>` in the address leads to it."""
+    st.subheader(lesson.title, anchor=lesson.norm)
     ink = "#e8ebf1" if st.context.theme.type == "dark" else "#1a2130"
-    picture = facts.axes_picture(facts.SHADINGS[lesson.norm], MARKS[lesson.norm].colour, ink)
+    picture = cube_picture(SHADINGS[lesson.norm], NORM_MARKS[lesson.norm].colour, ink)
     alt = f"A block of N images by C channels by H times W pixels. Shaded: {lesson.picture}."
     with st.container(horizontal_alignment="center"):
         st.image(picture, alt=alt, width="content")
@@ -85,78 +164,30 @@ def show_lesson(lesson: Lesson) -> None:
     st.write(lesson.words)
 
 
-def show_checks(checks: list[facts.Check]) -> None:
-    """One line a check, with the difference that was found just now."""
-    st.markdown("  \n".join(describe(check) for check in checks))
+def show_facts() -> None:
+    """The facts, each with what its checks find on the chosen random numbers."""
+    st.header("Facts, checked while you read", anchor="facts")
+    left, right = st.columns([3, 1], vertical_alignment="bottom")
+    left.write(
+        f"Each check computes both sides on {' × '.join(map(str, facts.SHAPE))} random numbers. Two results that are "
+        "equal in theory differ by rounding in a computer, by about 1e-15 here."
+    )
+    draw = urlstate.number(right.number_input, "draw", "Random numbers, draw", 0, MOST_DRAWS, 0)
+    for fact in FACTS:
+        with st.container(border=True):
+            st.subheader(fact.title, anchor=fact.anchor)
+            st.latex(fact.formula)
+            st.write(fact.words)
+            st.markdown("  \n".join(describe(found) for check in fact.checks for found in check(draw)))
 
 
 def describe(check: facts.Check) -> str:
-    """A check as a line of markdown: what is compared, what came out, and the largest difference."""
+    """A check as a line of Markdown: what is compared, what came out, and the largest difference."""
     mark = ":green[:material/check_circle:]" if check.holds else ":red[:material/cancel:]"
     verdict = ("equal" if check.equal else "not equal, as expected") if check.holds else "not as expected"
     found = "exactly 0" if check.difference == 0 else f"{check.difference:.1g}"
     return f"{mark} {check.words}: {verdict}, largest difference **{found}**"
 
 
-st.title("What does each norm do?")
-st.write(
-    "Between two layers of a net, the activations are a block of numbers: N images, C channels, and H × W pixels each. "
-    "A norm moves and scales them so that those which share a mean have mean 0 and variance 1, and then lets every "
-    "channel learn its own scale γ and shift β:"
-)
-st.latex(r"\hat{x} = \frac{x - \mu}{\sqrt{\sigma^2 + \varepsilon}} \qquad y = \gamma_c\, \hat{x} + \beta_c")
-st.write(
-    "The norms differ only in **which numbers share one mean μ and one variance σ²**: in each picture, one such set."
-)
-for start in range(0, len(LESSONS), 3):
-    for column, lesson in zip(st.columns(3), LESSONS[start : start + 3], strict=True):
-        with column, st.container(border=True, height="stretch"):
-            show_lesson(lesson)
-
-st.header("Facts, checked while you read")
-left, right = st.columns([3, 1], vertical_alignment="bottom")
-left.write(
-    f"Each check computes both sides on {' × '.join(map(str, facts.SHAPE))} random numbers. Two results that are equal "
-    "in theory differ by rounding in a computer, by about 1e-15 here."
-)
-seed = int(right.number_input("Random numbers, draw", 0, 9999, 0, key="draw", bind="query-params"))
-
-with st.container(border=True):
-    st.markdown("#### Batch norm's gradients, by hand")
-    st.write(
-        "The mean and the variance depend on every input, so the gradient flows through them too. With g the gradient "
-        "of x̂, m = NHW numbers per channel, and s² = σ² + ε:"
-    )
-    st.latex(
-        r"""\begin{aligned}
-        \frac{\partial \ell}{\partial \sigma^2} &= -\frac{1}{2 s^3} \sum g\,(x - \mu) \\[6pt]
-        \frac{\partial \ell}{\partial \mu} &= -\frac{1}{s} \sum g
-            - \frac{\partial \ell}{\partial \sigma^2} \frac{2}{m} \sum (x - \mu) \\[6pt]
-        \frac{\partial \ell}{\partial x} &= \frac{g}{s}
-            + \frac{\partial \ell}{\partial \sigma^2} \frac{2 (x - \mu)}{m}
-            + \frac{\partial \ell}{\partial \mu} \frac{1}{m}
-        \end{aligned}"""
-    )
-    show_checks([*facts.check_gradients(seed), *facts.check_own_batch_norm(seed)])
-
-with st.container(border=True):
-    st.markdown("#### A bias before a norm is redundant")
-    st.latex(r"(x + b) - \text{mean}(x + b) = x - \text{mean}(x)")
-    st.write(
-        "A bias per channel moves the channel's mean by as much, and the norm subtracts it again. That is why convs "
-        "before batch norm have no bias here. It holds where each channel has its own mean; layer and group norm "
-        "share a mean between channels, so there a bias does something."
-    )
-    show_checks(facts.check_bias(seed))
-
-with st.container(border=True):
-    st.markdown("#### Group norm lies between layer norm and instance norm")
-    st.latex(r"\begin{aligned} G &= 1: \text{layer norm} \\ G &= C: \text{instance norm} \end{aligned}")
-    st.write("With one group all channels of an image share a mean; with a group per channel none do.")
-    show_checks(facts.check_groups(seed))
-
-with st.container(border=True):
-    st.markdown("#### Batch-instance norm has both in it")
-    st.latex(r"\begin{aligned} \rho &= 1: \text{batch norm} \\ \rho &= 0: \text{instance norm} \end{aligned}")
-    st.write("Training moves ρ between the two, for each channel on its own.")
-    show_checks(facts.check_gate(seed))
+if __name__ == "__main__":
+    show_page()

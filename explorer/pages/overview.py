@@ -1,263 +1,388 @@
-"""Which norm wins, and whether that is real: figures of every run, paired tests, fairness and calibration."""
+"""Which variant wins, and whether that is real: verdict, figures, what else differs, and calibration."""
 
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 import streamlit as st
+from pandas.io.formats.style import Styler
 
-from explorer.app import charts
-from explorer.app.session import ALL, runs_and_problems, selection, stored_predictions
-from explorer.predictions.calibration import calibration_error, reliability_table
-from explorer.predictions.metrics import Metrics
-from explorer.predictions.paired import accuracy_interval, compare_all_pairs, compare_to_reference
-from explorer.predictions.replicates import seed_summary
-from explorer.predictions.verdict import seeds_verdict, verdict
-from explorer.runs import Predictions, labels_of, runs_table
-from explorer.runs.differences import fairness
+from explorer.app.caches import (
+    Compared,
+    changed_images,
+    comparison_of,
+    figures_of,
+    figures_of_all,
+    reliability_of,
+    specification_of,
+    standings_of,
+)
+from explorer.app.charts.capacity import COSTS, accuracy_costs_chart
+from explorer.app.charts.overview import RARE, pairs_chart, reliability_chart, standings_chart
+from explorer.app.frame import fragment
+from explorer.app.selection import TITLES, View, current_view
+from explorer.app.text import csv_text, plain
+from explorer.app.urlstate import segments, select
+from explorer.places import checkpoints_root
+from explorer.predictions.baselines import most_common_class
+from explorer.predictions.calibration import variants_calibration
+from explorer.predictions.comparison import Comparison
+from explorer.predictions.standings import pair_differences, single_runs
+from explorer.predictions.verdict import alone, spread, verdict
+from explorer.runs import list_runs
+from explorer.runs.axes import ARCHITECTURE, SEED
+from explorer.runs.differences import what_differs, what_is_same
+from explorer.runs.tables import is_best
+from explorer.words import MINUS, count_of, percent
 
-SPLITS = {"Test": ("test",), "Validation": ("val",), "Train": ("train",), "All three": ("test", "val", "train")}
+CHOICES = {"Test": ("test",), "Validation": ("val",), "Train": ("train",), "All three": ("test", "val", "train")}
+IMAGES = {"figures": "Images", "figures_of_runs": "Images, of every run", "all_runs": "Images, of all runs"}
 WORDS = {"test": "Test", "val": "Val", "train": "Train"}
-BEST = {"accuracy": "max", "micro_f1": "max", "macro_f1": "max", "loss": "min", "misclassified": "min"}
-METRIC_COLUMNS = {
-    "accuracy": ("accuracy", "{:.2%}", "The share of images that are predicted right."),
-    "micro_f1": ("micro F1", "{:.2%}", "F1 over all images together; with one label per image it equals accuracy."),
-    "macro_f1": ("macro F1", "{:.2%}", "The mean over the classes of F1, so that a rare class counts as much."),
-    "loss": ("loss", "{:.3f}", "Mean cross entropy in nats; lower is better."),
-    "misclassified": ("misclassified", "{:,}", "The number of wrong predictions."),
+KEY_METRICS = {
+    "accuracy": "Accuracy",
+    "balanced": "Balanced accuracy",
+    "macro_f1": "Macro F1",
+    "loss": "Loss",
+    "misclassified": "Misclassified",
 }
-assert set(METRIC_COLUMNS) < set(Metrics.__annotations__)
-OTHER_COLUMNS = {
-    "run": st.column_config.TextColumn("Norm", pinned=True),
-    "dataset": st.column_config.TextColumn("Data set"),
-    "architecture": st.column_config.TextColumn("Architecture"),
-    "parameters": st.column_config.NumberColumn("Parameters", format="localized", help="Learnable numbers."),
+SHADED = "font-weight: 700; background-color: #2e8b5733"
+MOST_PAIRED = 12  # variants of which every pair is shown
+MOST_CURVES = 12  # variants whose calibration is drawn
+TEST = "Of the test over seeds and images where both have several seeds, else McNemar's."
+PAIRINGS = "Pairs of a run of it and one of the other in which it is the more accurate."
+CALIBRATION_ERROR = "The mean distance from the dashed line, over ten bins weighted by their answers."
+FLOOR = "About the error that a perfectly calibrated model would show with as many images."
+NO_RANKING = "Errors that differ by no more than what chance gives do not rank anything."
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A column of the tables: its title, how its numbers are written, what it is, and whether more of it is better."""
+
+    title: str
+    form: str
+    help: str
+    more_is_better: bool = True
+
+    def words(self, value: float) -> str:
+        """A value as it stands alone: `84.3%`, `0.412`, `1,663`."""
+        return percent(value) if self.form.endswith("%}") else self.form.format(value)
+
+
+METRICS = {
+    "accuracy": Metric("accuracy", "{:.2%}", "The share of images that are predicted right."),
+    "balanced": Metric(
+        "balanced", "{:.2%}", "Balanced accuracy: the mean over the classes of the share that is right."
+    ),
+    "macro_f1": Metric("macro F1", "{:.2%}", "The mean over the classes of F1, so that a rare class counts as much."),
+    "micro_f1": Metric("micro F1", "{:.2%}", "F1 over all images together; with one label per image, the accuracy."),
+    "loss": Metric("loss", "{:.3f}", "Mean cross entropy in nats; lower is better.", more_is_better=False),
+    "misclassified": Metric("misclassified", "{:,.0f}", "The number of wrong predictions.", more_is_better=False),
+}
+OTHERS = {
+    "runs": st.column_config.NumberColumn("Seeds", help="How many trainings; ± is their standard deviation (n − 1)."),
+    "dataset": "Data set",
+    "architecture": "Architecture",
+    "norm": "Norm",
+    "seed": "Seed",
+    "batch_size": "Batch size",
+    "parameters": st.column_config.NumberColumn("Parameters", help="Learnable numbers."),
     "macs": st.column_config.NumberColumn("MACs", format="compact", help="Multiply-accumulate operations per image."),
-    "seconds": st.column_config.NumberColumn("Training", format="%.0f s", help="Time of training on its hardware."),
+    "seconds": st.column_config.NumberColumn("Training", help="Time on its hardware, beside other work."),
 }
-FAIR = ("parameters", "macs", "epochs", "batch_size", "learning_rate", "seed", "seconds")
+PAIRS = (
+    "Row minus column, in points of test accuracy. Coloured: reliable differences to {reference}, as above. Other "
+    "pairs have no verdict: choose another {noun} to compare with to test them. Whoever tries each {noun} until one "
+    "differs finds some by chance."
+)
+CONFIDENCE = (
+    "Of the answers given with 80% confidence, 80% should be right: the dashed line. Below it a model is too sure of "
+    f"itself. A large dot stands for many answers; lines leave out those of fewer than {RARE}."
+)
+
+
+def show_page() -> None:
+    """Draws the page."""
+    view = current_view()
+    st.title(question_of(view))
+    note = st.empty()
+    compared = comparison_of(view.grouping)
+    if compared is None:
+        st.warning("No run here has predictions that can be read, so there is nothing to compare image by image.")
+    else:
+        for line in compared.left_out:
+            st.warning(f"Left out: {plain(line)}", icon=":material/folder_off:")
+        show_standings(view, compared)
+    show_figures(view)
+    if len(view.labels) > 1:
+        show_differences(view)
+    if compared is not None:
+        show_calibration(view, compared.comparison)
+    show_all_runs()
+    st.caption(f"Data: {plain(view.grouping.runs[0].card.source)}")
+    if line := changed_images(view.grouping.runs[0]):  # last, since nothing above waits for the images
+        note.info(plain(line), icon=":material/image_not_supported:")
+
+
+def question_of(view: View) -> str:
+    """What the page answers."""
+    if len(view.labels) == 1:
+        return "How good is it?"
+    return "How much does the seed change?" if view.grouping.axis == SEED else f"Which {plain(view.noun)} wins?"
+
+
+# The verdict ---------------------------------------------------------------------------------------------------------
+
+
+def show_standings(view: View, compared: Compared) -> None:
+    """The verdict in a sentence, a row per variant, and what both are read from."""
+    comparison = compared.comparison
+    if len(comparison.variants) == 1:
+        table = standings_of(comparison, None)
+        st.markdown(f"#### {plain(alone(table, len(comparison.ids)))}")
+        show_key_figures(view, compared)
+    else:
+        table = choose_reference(view, comparison)
+    if len(comparison.runs) > 1:
+        chart = specification_of(standings_chart, table, single_runs(comparison))
+        st.vega_lite_chart(spec=chart, alt="; ".join(map(row_words, table.to_dict("records"))))
+        st.caption(how_to_read(comparison, table))
+    if view.grouping.axis == ARCHITECTURE and len(table) > 1:
+        show_costs(view, table)
+    if 2 < len(table) <= MOST_PAIRED:
+        with st.expander("Every pair"):
+            show_pairs(view, table)
+    if len(table) > 1:
+        with st.expander("The figures behind the verdict"):
+            show_tests(table)
+
+
+def choose_reference(view: View, comparison: Comparison) -> pd.DataFrame:
+    """The verdict beside the selector of what others are compared with, and the standings against that."""
+    said, chosen = st.columns([3, 1], vertical_alignment="center", gap="medium")
+    first = view.reference if view.reference in comparison.variants else comparison.variants[0]
+    reference = select(chosen.selectbox, "reference", "Compared with", comparison.variants, first)
+    table = standings_of(comparison, reference)
+    first_words, limits = verdict(table, len(comparison.ids))
+    if view.grouping.axis == SEED:
+        first_words, limits = spread(table), f"{first_words} {limits}"
+    said.markdown(f"#### {plain(first_words)}\n\n{plain(limits)}")
+    return table
+
+
+def show_key_figures(view: View, compared: Compared) -> None:
+    """The metrics of a single variant, beside the share of the most common class."""
+    row = figures_of(view.grouping)[0].iloc[0]
+    common, share = most_common_class(compared.comparison.true)
+    figures = {title: METRICS[key].words(row[f"test_{key}"]) for key, title in KEY_METRICS.items()}
+    figures[f"Most common class: {plain(compared.comparison.classes[common])}"] = percent(share)
+    with st.container(horizontal=True):
+        for name, value in figures.items():
+            st.metric(name, value, border=True, width="content")
+
+
+def row_words(row: dict) -> str:
+    """A row of the chart, for who cannot see it."""
+    words = f"{row['variant']} {percent(row['accuracy'])}"
+    return f"{words}, {row['verdict']}" if "verdict" in row else words
+
+
+def how_to_read(comparison: Comparison, table: pd.DataFrame) -> str:
+    """What the marks of the chart mean, and what an accuracy is to be read against."""
+    images, several = count_of(len(comparison.ids), "test image"), bool((table["runs"] > 1).any())
+    common, share = most_common_class(comparison.true)
+    notes = [f"Ring: accuracy on {images}. Line: its 95% interval over other test images."]
+    if several:
+        notes = [
+            f"Ring: mean accuracy on {images}; dots: single trainings. Line: the 95% interval of the mean over other "
+            "seeds and other test images."
+        ]
+    if len(table) > 1:
+        notes.append(
+            f"Right: the difference with the interval that the verdict is read from, Holm-corrected for "
+            f"{count_of(len(table) - 1, 'comparison')}; filled and blue where it is reliable."
+        )
+    if len(table) > 1 and np.any(table["single"]):
+        notes.append("\\*: one training against one, so not the difference of the means.")
+    notes.append(
+        f"Whoever always answers {plain(comparison.classes[common])}, the most common class, is right on "
+        f"{percent(share)}."
+    )
+    return " ".join(notes)
+
+
+def says(table: pd.DataFrame, column: str) -> bool:
+    """Whether a table has anything in a column."""
+    return column in table and bool(np.any(pd.notna(table[column])))
+
+
+def show_costs(view: View, table: pd.DataFrame) -> None:
+    """Accuracy against parameters and against MACs."""
+    shown = table.merge(figures_of(view.grouping)[0][["variant", *COSTS]], on="variant")
+    colours = {label: view.marks[label].colour for label in table["variant"]}
+    for column, key in zip(st.columns(2), COSTS, strict=True):
+        if says(shown, key):
+            chart = specification_of(accuracy_costs_chart, shown, key, colours)
+            column.vega_lite_chart(spec=chart, alt=f"Test accuracy against {COSTS[key]}, one dot per architecture")
+
+
+def show_pairs(view: View, table: pd.DataFrame) -> None:
+    """Every variant against every other."""
+    reference = table.loc[table["difference"].isna(), "variant"].iloc[0]
+    chart = specification_of(pairs_chart, pair_differences(table), table["variant"].tolist())
+    st.vega_lite_chart(spec=chart, alt="Difference in test accuracy of every pair")
+    st.caption(PAIRS.format(reference=plain(reference), noun=plain(view.noun)))
+
+
+def show_tests(table: pd.DataFrame) -> None:
+    """The tests, one row each."""
+    rows = table.dropna(subset=["difference"])
+    forms = {"accuracy": "{:.2%}", "p": p_words, "p_holm": p_words}
+    forms |= dict.fromkeys(("difference", "difference_low", "difference_high"), points_words)
+    forms |= dict.fromkeys(("pairings_better", "pairings", "only_a_wrong", "only_b_wrong"), "{:,.0f}")
+    config = {
+        "variant": st.column_config.TextColumn("Variant", pinned=True),
+        "accuracy": "Mean accuracy",
+        "difference": st.column_config.NumberColumn("Difference", help="In percentage points of accuracy."),
+        "difference_low": "from",
+        "difference_high": "to",
+        "p": st.column_config.NumberColumn("p", help=TEST),
+        "p_holm": "p corrected",
+        "pairings_better": st.column_config.NumberColumn("Better in", help=PAIRINGS),
+        "pairings": "of pairs",
+        "only_a_wrong": "Only it wrong",
+        "only_b_wrong": "Only the other wrong",
+    }
+    single = bool(np.all(rows["runs_compared"] == 1))
+    shown = [key for key in config if says(rows, key) and not (single and key.startswith("pairings"))]
+    st.dataframe(rows.style.format(forms, na_rep="–"), hide_index=True, column_order=shown, column_config=config)
+
+
+def points_words(fraction: float) -> str:
+    """A difference in points with two digits and a real minus."""
+    return f"{100 * fraction + 0.0:+.2f}".replace("-", MINUS)
+
+
+def p_words(p: float) -> str:
+    """A p value with four digits."""
+    return "< 0.0001" if p < 0.0001 else f"{p:.4f}"
+
+
+# The figures ---------------------------------------------------------------------------------------------------------
+
+
+def show_figures(view: View) -> None:
+    """Every metric of every variant and, below, of every run."""
+    st.subheader("All figures")
+    table, each = figures_of(view.grouping)
+    several = len(each) > len(table)
+    title = view.noun[:1].upper() + view.noun[1:]
+    show_table(table, "variant", title, "figures", ("runs",) if several else ())
+    if several:
+        with st.expander("Figures of every run"):
+            show_table(each, "run", "Run", "figures_of_runs", ("seed",))
+
+
+@fragment
+def show_table(table: pd.DataFrame, pinned: str, title: str, key: str, leading: tuple[str, ...]) -> None:
+    """A sortable table of the metrics of one split or all, best first, the best shaded, to download."""
+    left, right = st.columns([3, 1], vertical_alignment="bottom")
+    chosen = segments(left.segmented_control, key, IMAGES[key], list(CHOICES))
+    right.download_button(
+        "Download CSV",
+        lambda: csv_text(table),
+        f"{key}.csv",
+        "text/csv",
+        key=f"{key}_csv",
+        on_click="ignore",
+        icon=":material/download:",
+        width="stretch",
+    )
+    found = [f"{split}_{metric}" for split in CHOICES[chosen] for metric in METRICS]
+    found = [column for column in found if says(table, column)]
+    spread = [f"{column}_std" for column in found if says(table, f"{column}_std")]
+    shown = [name for column in found for name in (column, f"{column}_std") if name in (*found, *spread)]
+    rows = table if "dataset" in leading else table.sort_values(found[0], ascending=False, ignore_index=True)
+    st.dataframe(
+        styled(rows, found, spread),
+        column_config={pinned: st.column_config.TextColumn(title, pinned=True)} | column_config(),
+        column_order=[pinned, *leading, *shown, "parameters", "macs", "seconds"],
+        hide_index=True,
+        placeholder="–",
+        key=f"{key}_table",
+    )
+
+
+def styled(table: pd.DataFrame, found: list[str], spread: list[str]) -> Styler:
+    """The table with its numbers written out and, where several compete, the best of each metric shaded."""
+    alike = [key for key in ("dataset", "architecture") if key in table]
+    best = {column: is_best(table, column, metric_of(column).more_is_better, alike) for column in found}
+    style = table.style.apply(lambda values: np.where(best[values.name], SHADED, ""), subset=found)
+    forms = {column: metric_of(column).form for column in (*found, *spread)}
+    style.format(forms | {"seconds": "{:,.0f} s", "parameters": "{:,.0f}"})
+    return style
+
+
+def metric_of(column: str) -> Metric:
+    """The metric of a column `<split>_<metric>`, or of the spread of one."""
+    return METRICS[column.partition("_")[2].removesuffix("_std")]
 
 
 def column_config() -> dict:
-    """How every column of a table of runs reads."""
-    metrics = {
-        f"{split}_{key}": st.column_config.NumberColumn(f"{word} {title}", help=explained)
-        for split, word in WORDS.items()
-        for key, (title, _, explained) in METRIC_COLUMNS.items()
-    }
-    return OTHER_COLUMNS | metrics
-
-
-def form_of(column: str) -> str:
-    """How the numbers of a column `split_metric` are written."""
-    return METRIC_COLUMNS[column.partition("_")[2]][1]
-
-
-@st.fragment
-def show_table(table: pd.DataFrame, key: str, leading: tuple[str, ...]) -> None:
-    """A sortable table of runs for one split or all, the best of each data set and architecture shaded, to download."""
-    left, right = st.columns([3, 1], vertical_alignment="bottom")
-    name = left.segmented_control(
-        "Images", list(SPLITS), default="Test", required=True, key=f"{key}_split", bind="query-params"
-    )
-    shown = [f"{split}_{metric}" for split in SPLITS[name or "Test"] for metric in METRIC_COLUMNS]
-    right.download_button(
-        "Download CSV", table.to_csv(index=False), f"{key}.csv", "text/csv", icon=":material/download:", width="stretch"
-    )
-    best = {column: is_best(table, column) for column in shown}
-    style = table.style.apply(lambda values: np.where(best[values.name], SHADED, ""), subset=shown)
-    style = style.format({column: form_of(column) for column in shown})
-    order = [*leading, *shown, "parameters", "macs", "seconds"]
-    st.dataframe(style, column_config=column_config(), column_order=order, hide_index=True, key=key)
-
-
-def is_best(table: pd.DataFrame, column: str) -> np.ndarray:
-    """Whether each run is the best, in a column, of the several on its data set by its architecture; bool (runs,)."""
-    rivals = table.groupby(["dataset", "architecture"])[column]
-    best, count = (np.asarray(rivals.transform(what)) for what in (BEST[column.partition("_")[2]], "size"))
-    return (table[column].to_numpy() == best) & (count > 1)
-
-
-SHADED = "font-weight: 700; background-color: #2e8b5733"
-
-
-def unbroken(sentence: str) -> str:
-    """A sentence in which no line begins with a percent sign."""
-    return sentence.replace(" %", "\N{NO-BREAK SPACE}%")
-
-
-def show_accuracies(table: pd.DataFrame) -> None:
-    """Dots with intervals."""
-    count = int(table["test_count"].iloc[0])
-    low, high = np.transpose([accuracy_interval(wrong, count) for wrong in table["test_misclassified"]])
-    shown = table[["run", "norm"]].assign(accuracy=table["test_accuracy"], low=low, high=high)
-    st.altair_chart(charts.accuracy_chart(shown), alt="Test accuracy of each run with its 95 % interval")
-    st.caption(
-        f"Dot: accuracy on {count:,} test images. Line: its 95 % interval, that is, how far chance in the choice of "
-        "these images could have moved it."
-    )
-
-
-def show_comparison(versus: pd.DataFrame, pairs: pd.DataFrame, labels: list[str], reference: str) -> None:
-    """Differences to the reference, and every pair."""
-    st.subheader("Is the difference real?")
-    left, right = st.columns(2, gap="large")
-    with left:
-        st.markdown(f"**Difference to {reference}**, in points of test accuracy")
-        st.altair_chart(charts.differences_chart(versus), alt=f"Accuracy of each run minus that of {reference}")
-    with right:
-        st.markdown("**Every pair**: row minus column, in points")
-        st.altair_chart(
-            charts.pairs_chart(pairs, labels),
-            alt="Difference in test accuracy of every pair of runs",
-        )
-    st.caption(
-        "All runs saw the same test images, so they are compared image by image: exact McNemar test on the images that "
-        "only one of the two gets wrong, p values Holm-corrected for the number of comparisons, so that every pair at "
-        "once has to pass a harder test than the comparisons with one. Lines are 95 % intervals of a paired bootstrap. "
-        "Filled dots and cells with a star are reliable (corrected p < 0.05)."
-    )
-    with st.expander("The figures behind it"):
-        fractions = ("accuracy_a", "accuracy_b", "difference", "low", "high")
-        st.dataframe(
-            pairs.style.format(dict.fromkeys(fractions, "{:.2%}") | dict.fromkeys(("p", "p_holm"), "{:.4f}")),
-            hide_index=True,
-            column_config={
-                "run_a": "Run A",
-                "run_b": "Run B",
-                "accuracy_a": "Accuracy A",
-                "accuracy_b": "Accuracy B",
-                "difference": "A − B",
-                "low": "from",
-                "high": "to",
-                "only_a_wrong": "Only A wrong",
-                "only_b_wrong": "Only B wrong",
-                "p_holm": "p corrected",
-            },
-        )
-
-
-def all_seeds() -> pd.DataFrame | None:
-    """The runs of the selection with all their seeds, where some norm has several and nothing else tells runs apart."""
-    runs = selection(seed=ALL)
-    table = runs_table(runs.runs, runs.labels)
-    only_seeds_differ = not table.duplicated(["norm", "seed"]).to_numpy().any()
-    return table if only_seeds_differ and not table["norm"].is_unique else None
-
-
-@st.fragment
-def show_seeds(table: pd.DataFrame) -> None:
-    """Every seed as a dot, and mean and standard deviation of every metric."""
-    st.subheader("Would another training say the same?")
-    accuracies = {"norm": table["norm"], "seed": table["seed"], "accuracy": table["test_accuracy"]}
-    st.altair_chart(
-        charts.seeds_chart(pd.DataFrame(accuracies)),
-        alt="Test accuracy of each seed by norm, with mean and standard deviation",
-    )
-    name = st.segmented_control(
-        "Images", list(SPLITS), default="Test", required=True, key="seeds_split", bind="query-params"
-    )
-    columns = [f"{split}_{metric}" for split in SPLITS[name or "Test"] for metric in METRIC_COLUMNS]
-    found = {column: seed_summary(table, column) for column in columns}
-    figures: dict[str, Any] = {key: found[columns[0]][key] for key in ("norm", "n")}
-    config: dict = column_config() | {"norm": OTHER_COLUMNS["run"], "n": "Seeds"}
-    forms = {}
-    for column, summary in found.items():
-        spread = f"{column}_std"
-        figures |= {column: summary["mean"], spread: summary["std"]}
-        config[spread] = st.column_config.NumberColumn("±", width="small")
-        form = form_of(column)
-        forms |= dict.fromkeys((column, spread), "{:,.1f}" if form == "{:,}" else form)  # a mean of counts
-    shown = pd.DataFrame(figures).sort_values(columns[0], ascending=False).style.format(forms, na_rep="–")
-    st.dataframe(shown, hide_index=True, column_order=list(figures), column_config=config)
-    st.caption(
-        "Ring: one training, from other first weights, in another order of the images. Upright line: their mean. Bar "
-        "and ±: one standard deviation (n − 1). The test images are the same for all."
-    )
-
-
-def show_fairness(table: pd.DataFrame, labels: list[str], seeds_shown: bool) -> None:
-    """What differs besides the norm; one seed is said to be one unless other seeds are shown above."""
-    st.subheader("Is the comparison fair?")
-    said = fairness([dict(zip(FAIR, row, strict=True)) for row in zip(*(table[f] for f in FAIR), strict=True)], labels)
-    same = [name for name in FAIR if len(set(table[name])) == 1 and name != "seconds"]
-    words = {"macs": "MACs", "batch_size": "batch size", "learning_rate": "learning rate"}
-    st.markdown(f"The same for all: {', '.join(words.get(name, name) for name in same) or 'nothing'}.")
-    for sentence in said:
-        st.markdown(f"- {sentence}")
-    if not seeds_shown and len(set(table["seed"])) == 1:
-        st.caption("One seed per norm: how much another training would change the figures is not seen here.")
-
-
-def show_calibration(found: dict[str, Predictions], norms: dict[str, str]) -> None:
-    """Whether confidence can be believed."""
-    st.subheader("Can its confidence be believed?")
-    tables = {label: reliability_table(p.probabilities, p.labels, 10) for label, p in found.items()}
-    errors = {label: calibration_error(table) for label, table in tables.items()}
-    points = pd.concat([t.assign(run=label, norm=norms[label]) for label, t in tables.items()], ignore_index=True)
-    left, right = st.columns([3, 2], gap="large")
-    left.altair_chart(charts.reliability_chart(points.query("count > 0")), alt="Accuracy against confidence, by run")
-    worst_last = pd.DataFrame({"run": list(errors), "error": list(errors.values())}).sort_values("error")
-    right.dataframe(
-        worst_last.style.format({"error": "{:.2%}"}),
-        hide_index=True,
-        column_config={"run": "Norm", "error": "Expected calibration error"},
-    )
-    right.caption(
-        "Of the answers given with 80 % confidence, 80 % should be right: the dashed line. Below it a norm is too sure "
-        "of itself. The error is the mean distance from the line (ten bins, weighted by images). A large dot stands "
-        f"for many answers; lines leave out those of fewer than {charts.FEW}."
-    )
+    """How every column of a table reads."""
+    config: dict = dict(OTHERS)
+    spread = st.column_config.NumberColumn("±", width=72)
+    for split, word in WORDS.items():
+        for key, metric in METRICS.items():
+            column = st.column_config.NumberColumn(f"{word} {metric.title}", help=metric.help)
+            config |= {
+                f"{split}_{key}": column,
+                f"{split}_{key}_std": spread,
+            }
+    return config
 
 
 def show_all_runs() -> None:
     """Every run of every data set and architecture."""
     st.subheader("All runs")
-    runs, _ = runs_and_problems()
-    groups: dict[tuple[str, str], list] = {}
-    for run in runs:
-        groups.setdefault((run.card.dataset.name, run.card.architecture.name), []).append(run)
-    labels = {key: label for group in groups.values() for key, label in labels_of(group).items()}
-    show_table(runs_table(runs, labels), "all_runs", ("dataset", "architecture", "run"))
+    runs, _ = list_runs(checkpoints_root())
+    table = figures_of_all(tuple(runs)).replace({"dataset": TITLES})
+    show_table(table, "run", "Run", "all_runs", ("dataset", "architecture", "norm", "seed"))
 
 
-chosen = selection()
-table = runs_table(chosen.runs, chosen.labels).sort_values("test_accuracy", ascending=False, ignore_index=True)
-labels = table["run"].tolist()
-norms = table.set_index("run")["norm"].to_dict()
-found = {label: stored_predictions(chosen.run(label)) for label in labels}
-card = chosen.runs[0].card
+# Fairness and calibration --------------------------------------------------------------------------------------------
 
-st.title("Which normalization wins?")
-said, chosen_reference = st.columns([3, 1], vertical_alignment="center")
-reference = (
-    chosen_reference.selectbox(
-        "Compared with",
-        labels,
-        index=labels.index("batch") if "batch" in labels else 0,
-        key="reference",
-        bind="query-params",
-    )
-    or labels[0]
-)
-same_images = len({p.ids for p in found.values()}) == 1
-wrong = np.stack([p.wrong for p in found.values()]) if same_images else None
-versus = compare_to_reference(wrong, labels, reference) if wrong is not None else None
-if versus is None:
-    said.warning("These runs were tested on different images, so they cannot be compared image by image.")
-else:
-    said.markdown(f"#### {unbroken(verdict(versus))}")
-seeds = all_seeds()
-if seeds is not None:
-    st.markdown(unbroken(seeds_verdict(seed_summary(seeds, "test_accuracy"))))
-show_table(table, "runs", ("run", "architecture"))
-st.subheader("Test accuracy")
-show_accuracies(table)
-if wrong is not None and versus is not None and len(labels) > 1:
-    show_comparison(versus, compare_all_pairs(wrong, labels), labels, reference)
-if seeds is not None:
-    show_seeds(seeds)
-show_fairness(table, labels, seeds_shown=seeds is not None)
-show_calibration(found, norms)
-show_all_runs()
-st.caption(f"Data: {card.dataset.source}")
+
+def show_differences(view: View) -> None:
+    """What else differs than what is compared."""
+    st.subheader("What else differs?")
+    said = what_differs(view.grouping)
+    st.markdown("\n".join(f"- {plain(sentence)}" for sentence in said) or "Nothing that the runs' cards speak of.")
+    if same := what_is_same(view.grouping):
+        with st.expander(f"The same for all: {count_of(len(same), 'setting')}"):
+            st.markdown(plain(", ".join(same)))
+
+
+def show_calibration(view: View, comparison: Comparison) -> None:
+    """Whether confidence can be believed."""
+    st.subheader(f"Can {'its' if len(comparison.variants) == 1 else 'their'} confidence be believed?")
+    points = reliability_of(comparison)
+    colours = {label: view.marks[label].colour for label in comparison.variants[:MOST_CURVES]}
+    shown = points[points["variant"].isin(list(colours)) & (points["count"] > 0)]
+    left, right = st.columns([3, 2], gap="large")
+    chart = specification_of(reliability_chart, shown, colours)
+    left.vega_lite_chart(spec=chart, alt="Accuracy against confidence, one line per variant")
+    config = {
+        "variant": st.column_config.TextColumn(view.noun.capitalize(), pinned=True),
+        "error": st.column_config.NumberColumn("Calibration error", help=CALIBRATION_ERROR),
+        "floor": st.column_config.NumberColumn("By chance", help=FLOOR),
+    }
+    table = variants_calibration(comparison, points)
+    right.dataframe(table.style.format({"error": "{:.1%}", "floor": "{:.1%}"}), hide_index=True, column_config=config)
+    right.caption(CONFIDENCE if len(table) == 1 else f"{CONFIDENCE} {NO_RANKING}")
+    if len(colours) < len(table):
+        left.caption(f"The first {MOST_CURVES} of {count_of(len(table), 'variant')} are drawn.")
+
+
+if __name__ == "__main__":
+    show_page()

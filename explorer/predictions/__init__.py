@@ -1,0 +1,1 @@
+"""What runs say of images, compared: arrays in, tables and sentences out; nothing here imports torch."""

@@ -68,10 +68,3 @@ def confusion(predicted: np.ndarray, labels: np.ndarray, class_count: int) -> np
     """Counts (K, K): row = label, column = predicted."""
     cells = np.bincount(class_count * labels.astype(np.int64) + predicted, minlength=class_count**2)
     return cells.reshape(class_count, class_count)
-
-
-def recall(predicted: np.ndarray, labels: np.ndarray, class_count: int) -> np.ndarray:
-    """The share of each class's images that are predicted right, (K,) fractions; NaN for a class without images."""
-    counts = confusion(predicted, labels, class_count)
-    with np.errstate(invalid="ignore"):
-        return np.diag(counts) / counts.sum(1)

@@ -1,50 +1,66 @@
-"""In what else runs differ than in what is compared, in sentences."""
+"""In what else the variants of a comparison differ than in what is compared, in sentences."""
 
+import re
 from collections.abc import Mapping, Sequence
 
-from explorer.words import listed
+from explorer.runs.axes import MISSING, SEED, Grouping, Variant, settings_of, title_of
+from explorer.words import MINUS, listed
+
+NOT_SET = "not set"  # what settings_of does not speak of
+LAST = ("parameters", "MACs", "seeds")
+MOST_SPELLED = 12  # different values that are all said
 
 
-def fairness(
-    settings: Sequence[Mapping[str, object]], runs: Sequence[str], ignore: Sequence[str] = ("norm",)
-) -> list[str]:
-    """One sentence for each key whose value is not the same in all runs, in order of first appearance.
+def what_differs(grouping: Grouping) -> list[str]:
+    """One sentence for each setting that is not the same for all variants.
 
-    For example `Batch size: 128 for batch and layer, 64 for group.`; more than two different numbers become a range,
-    `Seconds: from 31 (batch) to 58 (layer).` Empty if nothing differs.
-
-    Args:
-        settings: per run what could matter: parameters, macs, epochs, batch_size, seed, seconds, ...
-        runs: the label of each.
-        ignore: keys that may differ.
-
-    Raises:
-        ValueError: not as many settings as runs.
+    For example `Batch size: 64 for group; 128 for the rest.` Compared is all that the specs say but the axis, its own
+    arguments and the seed; and parameters, MACs, and which seeds there are of each variant. Empty where nothing else
+    differs, and for one variant.
     """
-    if len(settings) != len(runs):
-        raise ValueError(f"wanted settings for each of {len(runs)} runs; got {len(settings)}")
-    keys = dict.fromkeys(key for setting in settings for key in setting if key not in ignore)
-    said = [_difference(key, [setting.get(key, "not recorded") for setting in settings], runs) for key in keys]
-    return [sentence for sentence in said if sentence]
+    return [_sentence(title, holders) for title, holders in _holders(grouping).items() if len(holders) > 1]
 
 
-def _difference(key: str, values: Sequence[object], runs: Sequence[str]) -> str:
-    holders: dict[str, list[str]] = {}
-    for value, run in zip(values, runs, strict=True):
-        holders.setdefault(_value_words(value), []).append(run)
-    if len(holders) < 2:
-        return ""
-    name = {"macs": "MACs"}.get(key, key.replace("_", " ").capitalize())
-    numbers = [(value, run) for value, run in zip(values, runs, strict=True) if isinstance(value, int | float)]
-    if len(holders) > 2 and len(numbers) == len(runs):
-        (least, least_run), (most, most_run) = (way(numbers, key=lambda pair: pair[0]) for way in (min, max))
-        return f"{name}: from {_value_words(least)} ({least_run}) to {_value_words(most)} ({most_run})."
-    return f"{name}: {', '.join(f'{words} for {listed(named)}' for words, named in holders.items())}."
+def what_is_same(grouping: Grouping) -> list[str]:
+    """Every setting that all variants share, with its value: `batch size 32`."""
+    shared = {title: holders for title, holders in _holders(grouping).items() if len(holders) == 1}
+    return [f"{title} {value}" for title, holders in shared.items() for value in holders]
 
 
-def _value_words(value: object) -> str:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return str(value)
-    if abs(value) >= 100:
-        return f"{value:,.0f}"
-    return str(value) if isinstance(value, int) else f"{value:.4g}"
+def _holders(grouping: Grouping) -> dict[str, dict[str, list[str]]]:
+    """Title of a setting -> value -> labels of the variants that have it, in the order of the variants."""
+    facts = {variant.label: _facts(variant, grouping.axis) for variant in grouping.variants}
+    titles = dict.fromkeys(title for known in facts.values() for title in known)
+    found: dict[str, dict[str, list[str]]] = {title: {} for title in sorted(titles, key=LAST.__contains__)}
+    for title, holders in found.items():
+        for label, known in facts.items():
+            holders.setdefault(known.get(title, NOT_SET), []).append(label)
+    return found
+
+
+def _facts(variant: Variant, axis: str) -> dict[str, str]:
+    """Title -> value of what could matter. Replicates share their settings, so the first one's are the variant's."""
+    first = variant.runs[0]
+    known = {
+        title_of(key): NOT_SET if value == MISSING else re.sub(r"^-(?=\d)", MINUS, value)
+        for key, value in settings_of(first.spec).items()
+        if key not in (axis, SEED) and not key.startswith(f"{axis}.")
+    }
+    costs = {"parameters": first.card.parameters, "MACs": first.card.macs}
+    known |= {title: "not known" if cost is None else f"{cost:,}" for title, cost in costs.items()}
+    if axis != SEED:
+        seeds = [NOT_SET if run.spec.seed is None else str(run.spec.seed) for run in variant.runs]
+        known["seeds"] = listed(seeds)
+    return known
+
+
+def _sentence(title: str, holders: Mapping[str, Sequence[str]]) -> str:
+    name = f"{title[0].upper()}{title[1:]}"
+    if len(holders) > MOST_SPELLED:
+        return f"{name}: {len(holders)} different values."
+    rarest_first = sorted(holders, key=lambda value: len(holders[value]))
+    most = rarest_first[-1]
+    if len(holders[most]) < 3 or len(holders[most]) == len(holders[rarest_first[-2]]):
+        return f"{name}: {'; '.join(f'{value} for {listed(holders[value])}' for value in holders)}."
+    others = "; ".join(f"{value} for {listed(holders[value])}" for value in holders if value != most)
+    return f"{name}: {others}; {most} for the rest."

@@ -5,8 +5,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from shutil import copytree
+from typing import Any
 from urllib.parse import urlsplit
 
+import numpy as np
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
 
@@ -19,8 +21,8 @@ from benchmarks.browser import (
     launch_server,
     wait_until_settled,
 )
-from explorer.models import build_model
-from explorer.runs import Choice, Run, list_runs, write_run
+from explorer.runs import Choice, DatasetRef, Predictions, Run, list_runs, write_run
+from explorer.runs.weights import build_model_of
 from tests.browser.driving import App
 
 # Streamlit's page first asks for these below the path of a deep link, then below the root: the first answer is 404.
@@ -62,19 +64,28 @@ def app(start_server, coloured, tmp_path_factory: pytest.TempPathFactory) -> App
     checkpoints = copytree(coloured.checkpoints, root / "checkpoints")
     images = copytree(coloured.images, tmp_path_factory.mktemp("shapes") / "shapes")
     original = list_runs(checkpoints)[0][0]
-    write_like(original, checkpoints, dataset=replace(original.card.dataset, name=f"folder:{images}"))
-    write_like(original, checkpoints, architecture=Choice("resnet14", original.card.architecture.arguments))
+    shapes = DatasetRef("shapes", f"folder:{images}")
+    write_like(original, checkpoints, dataset=shapes)
+    write_like(original, checkpoints, architecture=Choice("resnet14", original.spec.architecture.arguments))
     environment = {"NORMSCOPE_CHECKPOINTS": str(checkpoints), "NORMSCOPE_CACHE": str(coloured.cache)}
     return App(start_server(ROOT / "app.py", environment).url)
 
 
 def write_like(run: Run, root: Path, **changes: object) -> None:
     """Writes a run like another, with changes in its card and with weights that nobody trained."""
-    card = replace(run.card, **changes)
-    classes, arguments = len(card.classes), card.architecture.arguments
-    model = build_model(card.architecture.name, card.norm.name, classes=classes, architecture_arguments=arguments)
-    stored = {split: run.predictions(split) for split in ("val", "test")}
-    write_run(root, card, model.state_dict(), run.history(), stored)
+    card = replace(run.card, spec=replace(run.spec, **changes))
+    write_run(root, card, build_model_of(card).state_dict(), run.history(), read_back(run))
+
+
+def read_back(run: Run) -> dict[str, Predictions]:
+    """The stored predictions of val and test as what can be written again."""
+    found = {}
+    for split in ("val", "test"):
+        stored = run.predictions(split)
+        assert stored.probabilities is not None
+        probabilities = np.concatenate(list(stored.probabilities.blocks()))
+        found[split] = Predictions(list(stored.ids), stored.outcomes.labels, probabilities)
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -99,8 +110,8 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
     problems: list[str] = []
     contexts = []
 
-    def open_one(**options: object) -> Page:
-        defaults = {"viewport": VIEWPORT, "reduced_motion": "reduce"}
+    def open_one(**options: Any) -> Page:
+        defaults: dict[str, Any] = {"viewport": VIEWPORT, "reduced_motion": "reduce"}
         context = browser.new_context(**(defaults | options))
         context.set_default_timeout(120_000)
         contexts.append(context)

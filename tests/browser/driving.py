@@ -10,6 +10,7 @@ from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 ROOT = Path(__file__).parents[2]
 PATHS = ("", "failures", "classes", "your-image", "training", "capacity", "learn")
+TITLES = ("Overview", "Failures", "Classes", "Your image", "Training", "Capacity", "Learn")
 PATIENCE = 120_000  # milliseconds; the first view of a page imports and computes, beside whatever else runs
 WIDTHS = "images => images.map(image => image.naturalWidth)"
 
@@ -37,8 +38,20 @@ def tiles(page: Page) -> Locator:
     return page.get_by_role("group", name="Test images").get_by_role("button")
 
 
+def image_of(tile: Locator) -> str:
+    """The image that a tile shows."""
+    image = tile.get_attribute("data-id")
+    assert image
+    return image
+
+
 def descriptions(page: Page) -> list[str]:
     return tiles(page).evaluate_all("all => all.map(tile => tile.getAttribute('aria-label'))")
+
+
+def follow(page: Page, title: str) -> None:
+    """Follows a link of the menu."""
+    page.get_by_test_id("stSidebar").get_by_role("link", name=title, exact=True).click()
 
 
 def query(page: Page) -> dict[str, str]:

@@ -6,11 +6,12 @@ import re
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
 from explorer.predictions.metrics import confusion
-from explorer.runs import Predictions, Run, list_runs
+from explorer.runs import Run, StoredPredictions, label_of, list_runs
 from tests.browser.driving import (
     PATIENCE,
     App,
@@ -27,14 +28,19 @@ RUN = "group"
 
 
 @pytest.fixture
-def predictions(coloured) -> dict[str, Predictions]:
-    """What each norm says of the test images."""
-    return {run.card.norm.name: run.predictions("test") for run in list_runs(coloured.checkpoints)[0]}
+def predictions(coloured) -> dict[str, StoredPredictions]:
+    """What each variant says of the test images."""
+    return {variant_of(run): run.predictions("test") for run in list_runs(coloured.checkpoints)[0]}
+
+
+def variant_of(run: Run) -> str:
+    """What a run goes by where norms are compared."""
+    return label_of("norm", "" if run.spec.norm is None else run.spec.norm.name)
 
 
 @pytest.fixture
 def run(coloured) -> Run:
-    return next(run for run in list_runs(coloured.checkpoints)[0] if run.card.norm.name == RUN)
+    return next(run for run in list_runs(coloured.checkpoints)[0] if variant_of(run) == RUN)
 
 
 @pytest.fixture
@@ -51,6 +57,7 @@ def expect_found(page: Page, count: int) -> None:
 
 def expect_images(page: Page, wanted: set[str]) -> None:
     """Waits until the grid shows its first page of these images and no others."""
+    shown: list[str] = []
     for _ in range(300):
         shown = tiles(page).evaluate_all("all => all.map(tile => tile.dataset.id)")
         if set(shown) <= wanted and len(shown) == min(24, len(wanted)):
@@ -59,12 +66,13 @@ def expect_images(page: Page, wanted: set[str]) -> None:
     raise AssertionError(f"the grid shows {sorted(set(shown) - wanted)} beside {len(wanted)} wanted images")
 
 
-def wrong_images(found: Predictions) -> set[str]:
-    return {image for image, wrong in zip(found.ids, found.wrong, strict=True) if wrong}
+def wrong_images(found: StoredPredictions) -> set[str]:
+    return {image for image, wrong in zip(found.ids, found.outcomes.wrong, strict=True) if wrong}
 
 
-def test_a_cell_of_the_matrix_fills_the_grid(failures: Page, predictions: dict[str, Predictions], run: Run):
-    found, classes = predictions[RUN], run.card.classes
+def test_a_cell_of_the_matrix_fills_the_grid(failures: Page, predictions: dict[str, StoredPredictions], run: Run):
+    stored, classes = predictions[RUN], run.card.classes
+    found = stored.outcomes
     counts = confusion(found.predicted, found.labels, len(classes))
     true, seen = max(((i, k) for i in range(3) for k in range(3) if i != k), key=lambda cell: counts[cell])
     before = tiles(failures).count()
@@ -72,8 +80,8 @@ def test_a_cell_of_the_matrix_fills_the_grid(failures: Page, predictions: dict[s
     expect_query(failures, true=classes[true], predicted=classes[seen])
     expect_found(failures, int(counts[true, seen]))
     cell = (found.labels == true) & (found.predicted == seen)
-    expect_images(failures, {image for image, chosen in zip(found.ids, cell, strict=True) if chosen})
-    wanted = f"predicted {classes[seen]}, truly {classes[true]}"
+    expect_images(failures, {image for image, chosen in zip(stored.ids, cell, strict=True) if chosen})
+    wanted = f"predicted {classes[seen]}, true {classes[true]}"
     assert all(wanted in description for description in descriptions(failures))
     failures.get_by_role("button", name="Reset filters").click()
     expect_query(failures, true=None, predicted=None)
@@ -81,15 +89,15 @@ def test_a_cell_of_the_matrix_fills_the_grid(failures: Page, predictions: dict[s
     expect_found(failures, int(found.wrong.sum()))
 
 
-def test_a_sum_of_the_matrix_stands_for_its_row(failures: Page, predictions: dict[str, Predictions], run: Run):
-    found = predictions[RUN]
+def test_a_sum_of_the_matrix_stands_for_its_row(failures: Page, predictions: dict[str, StoredPredictions], run: Run):
+    found = predictions[RUN].outcomes
     label = run.card.classes[0]
     failures.locator(f"path[aria-label*='predicted: any class; true: {label};']").click(force=True)
     expect_query(failures, true=label, predicted=None)
     expect_found(failures, int((found.wrong & (found.labels == 0)).sum()))
 
 
-def test_a_bar_of_the_overlap_fills_the_grid(failures: Page, predictions: dict[str, Predictions]):
+def test_a_bar_of_the_overlap_fills_the_grid(failures: Page, predictions: dict[str, StoredPredictions]):
     bar = failures.locator("path[aria-roledescription='bar']").first
     label = bar.get_attribute("aria-label") or ""
     count = int(re.search(r"images: (\d+)", label)[1])  # type: ignore[index]
@@ -103,14 +111,24 @@ def test_a_bar_of_the_overlap_fills_the_grid(failures: Page, predictions: dict[s
     expect_images(failures, wanted)
 
 
-def test_next_and_previous_walk_through_the_filter(failures: Page, predictions: dict[str, Predictions]):
+def last_of_the_filter(found: StoredPredictions, run: Run) -> str:
+    """The red image that the run fails on with the least confidence."""
+    failed = found.outcomes.wrong & (found.outcomes.labels == run.card.classes.index("red"))
+    return found.ids[int(np.flatnonzero(failed)[::-1][found.outcomes.confidence[failed][::-1].argmin()])]
+
+
+def test_next_and_previous_walk_through_the_filter(failures: Page, predictions: dict[str, StoredPredictions], run: Run):
     choose(failures, "True class", "red")
     expect_query(failures, true="red")
     expect_images(failures, {image for image in wrong_images(predictions[RUN]) if "/red/" in image})
     images = tiles(failures).evaluate_all("all => all.map(tile => tile.dataset.id)")
+    last = last_of_the_filter(predictions[RUN], run)
     tiles(failures).first.click()
     dialog = expect_explained(failures, images[0], norms=3)
-    expect(dialog.get_by_role("button", name="Previous")).to_be_disabled()
+    dialog.get_by_role("button", name="Previous").click()  # round and round
+    expect_query(failures, image=last)
+    dialog.get_by_role("button", name="Next").click()
+    expect_query(failures, image=images[0])
     dialog.get_by_role("button", name="Next").click()
     expect_query(failures, image=images[1])
     expect_explained(failures, images[1], norms=3)
@@ -134,13 +152,15 @@ def test_the_keyboard_alone_opens_and_closes_an_image(failures: Page):
 
 
 def test_downloads_hold_the_images_that_match(
-    failures: Page, predictions: dict[str, Predictions], run: Run, tmp_path: Path
+    failures: Page, predictions: dict[str, StoredPredictions], run: Run, tmp_path: Path
 ):
     choose(failures, "True class", "red")
     expect_query(failures, true="red")
     found = predictions[RUN]
     red = run.card.classes.index("red")
-    wanted = {image for image, label in zip(found.ids, found.labels, strict=True) if label == red} & wrong_images(found)
+    wanted = {
+        image for image, label in zip(found.ids, found.outcomes.labels, strict=True) if label == red
+    } & wrong_images(found)
     expect_found(failures, len(wanted))
     table = download(failures, "Images as CSV", tmp_path / "images.csv")
     rows = list(csv.DictReader(io.StringIO(table.decode())))

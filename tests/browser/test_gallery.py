@@ -14,7 +14,7 @@ from PIL import Image
 
 from explorer.app.gallery import Tile, show_gallery
 
-second, headed = st.toggle("Second sheet"), st.toggle("Headings")
+second, headed, large = st.toggle("Second sheet"), st.toggle("Headings"), st.toggle("Dialog")
 count, green = (4, 200) if second else (6, 0)
 sheet = Image.new("RGB", (3 * 8, 2 * 6))
 for index in range(count):
@@ -26,6 +26,8 @@ tiles = [
     Tile(f"image-{index}", f"<b>cell</b> {index}", ("is a", "seen as b"), "wrong", f"cell {index}, is a, seen as b")
     for index in range(count)
 ]
+if st.checkbox("Forget"):
+    st.session_state.remembered = None
 before = st.session_state.get("gallery")
 if before and before.clicked:
     st.session_state.remembered = before.clicked
@@ -37,8 +39,26 @@ clicked = show_gallery(
 )
 st.write("Only to look at:")
 show_gallery(tiles, file.getvalue(), columns=3, key="still", clickable=False, label="Still")
+
+
+def forget():
+    st.session_state.remembered, st.session_state.twice = None, True
+
+
+if large and st.session_state.get("remembered"):
+
+    @st.dialog("Large", on_dismiss=forget)
+    def show_large():
+        st.text(st.session_state.remembered)
+        if st.button("Next"):
+            st.session_state.remembered = "image-3"
+            st.rerun()
+
+    show_large()
 clicks = st.session_state.get("clicks", 0)
 st.text(f"clicked {clicked}, remembered {st.session_state.get('remembered')}, {clicks} in all")
+if st.session_state.pop("twice", False):  # a run right after the one that closes the dialog
+    st.rerun()
 """
 FOCUSED = "() => document.querySelector('[data-testid=stBidiComponentIsolated]').shadowRoot.activeElement?.dataset.id"
 
@@ -140,6 +160,52 @@ def test_a_rerun_keeps_the_nodes_and_the_focus(page: Page, tiles: Locator):
     expect(tiles.nth(2)).to_have_attribute("aria-pressed", "true")
     assert tiles.evaluate_all("all => all.map(b => b.numbered)") == [0, 1, 2, 3, 4, 5]
     assert page.evaluate(FOCUSED) == "image-2"
+
+
+@pytest.mark.parametrize("way", ["Escape", "Close"])
+def test_the_focus_returns_to_the_tile_whose_dialog_is_dismissed(page: Page, tiles: Locator, way: str):
+    page.get_by_text("Dialog").click()
+    tiles.nth(1).focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_text("image-2")).to_be_visible()
+    dismiss(page, way)
+    expect(page.get_by_text("remembered None, 1 in all")).to_be_visible()
+    page.wait_for_function(f"({FOCUSED})() === 'image-2'")
+    page.wait_for_timeout(500)  # what the dialog and the second run do after that
+    assert page.evaluate(FOCUSED) == "image-2"
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate(FOCUSED) == "image-3"
+
+
+def test_the_focus_goes_to_the_tile_that_the_dialog_showed_last(page: Page, tiles: Locator):
+    page.get_by_text("Dialog").click()
+    tiles.nth(1).click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="Next").click()
+    expect(dialog.get_by_text("image-3")).to_be_visible()
+    dismiss(page, "Escape")
+    page.wait_for_function(f"({FOCUSED})() === 'image-3'")
+
+
+def test_the_focus_stays_where_the_person_put_it(page: Page, tiles: Locator):
+    tiles.nth(1).click()
+    expect(tiles.nth(1)).to_have_attribute("aria-pressed", "true")
+    page.get_by_label("Forget").focus()
+    page.keyboard.press("Space")
+    expect(tiles.nth(1)).to_have_attribute("aria-pressed", "false")
+    page.wait_for_timeout(300)
+    assert page.evaluate(FOCUSED) is None
+
+
+def dismiss(page: Page, way: str) -> None:
+    """Closes the dialog by that key or button."""
+    if way == "Close":
+        page.get_by_role("dialog").get_by_role("button", name="Close").click()
+    else:
+        page.keyboard.press(way)
+    expect(page.get_by_role("dialog")).to_have_count(0)
 
 
 def test_captions_are_text_and_the_description_is_the_name(page: Page, tiles: Locator):

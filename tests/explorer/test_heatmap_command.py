@@ -4,6 +4,7 @@ import hashlib
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from shutil import copytree
 
@@ -61,12 +62,12 @@ def test_it_writes_the_bundle_without_streamlit(runs: list[Run], picture: Path, 
     assert (image["name"], image["sha256"]) == (picture.name, hashlib.sha256(picture.read_bytes()).hexdigest())
     assert files(out) == {"manifest.json"} | {path for run in image["runs"] for path in run["files"].values()}
     for run, said in zip(runs, image["runs"], strict=True):
-        shown = fit(read_image(picture.read_bytes()), run.card.input.height, run.card.input.width)
-        inputs, model = run.card.input.normalise(shown[None]), run.load_model()
+        shown = fit(read_image(picture.read_bytes()), run.spec.input.height, run.spec.input.width)
+        inputs, model = run.spec.input.normalise(shown[None]), run.load_model()
         probabilities = model(inputs).softmax(1)[0]
         heatmap = heatmaps(model, inputs, probabilities.argmax()[None])[0]
         assert said["run"] == run.path.name
-        assert said["fingerprint"] == run.card.dataset.fingerprint
+        assert said["fingerprint"] == run.spec.dataset.fingerprint
         assert list(said["probabilities"].values()) == pytest.approx(probabilities.tolist(), abs=1e-5)
         assert np.load(out / said["files"]["heatmap"]) == pytest.approx(heatmap.numpy(), abs=1e-4)
         drawn = np.asarray(Image.open(out / said["files"]["overlay"])).astype(int)
@@ -81,9 +82,9 @@ def test_class_stage_and_scale_are_kept_to(runs: list[Run], picture: Path, tmp_p
     assert manifest(out)["scale"] == "shared"
     found = []
     for run in runs:
-        shown = fit(read_image(picture.read_bytes()), run.card.input.height, run.card.input.width)
+        shown = fit(read_image(picture.read_bytes()), run.spec.input.height, run.spec.input.width)
         target = run.card.classes.index("green")
-        found.append(explain(run.load_model(), run.card.input.normalise(shown[None]), target, stage))
+        found.append(explain(run.load_model(), run.spec.input.normalise(shown[None]), target, stage))
     for said, one, heatmap in zip(manifest(out)["images"][0]["runs"], found, scaled(found, "shared"), strict=True):
         assert (said["target"], said["stage"]) == ("green", stage)
         assert said["raw_maximum"] == pytest.approx(one.raw_maximum, rel=1e-4)
@@ -137,7 +138,7 @@ def test_an_unknown_class_or_stage_lists_the_valid_ones(runs: list[Run], picture
 
 def test_a_damaged_run_is_named(runs: list[Run], picture: Path, tmp_path: Path, capsys):
     out, copy = tmp_path / "out", copytree(runs[0].path, tmp_path / "run")
-    damaged = Run(copy, runs[0].card)
+    damaged = replace(runs[0], path=copy)
     weights = (copy / "weights.safetensors").read_bytes()
     (copy / "weights.safetensors").write_bytes(weights[:1000])
     assert f"error: {copy}: weights.safetensors is damaged" in refused(command([picture], [damaged], out), out, capsys)
@@ -146,9 +147,9 @@ def test_a_damaged_run_is_named(runs: list[Run], picture: Path, tmp_path: Path, 
     card = json.loads((copy / "card.json").read_text())
     (copy / "card.json").write_text(json.dumps(card | {"architecture": {"name": "resnet14"}}))
     line = refused(command([picture], [damaged], out), out, capsys)
-    assert line.startswith(f"error: {copy}: weights.safetensors does not fit card.json")
+    assert line.startswith(f"error: {copy.name}: weights.safetensors does not fit card.json")
 
-    nowhere = Run(tmp_path / "nowhere", runs[0].card)
+    nowhere = replace(runs[0], path=tmp_path / "nowhere")
     assert "there is no such folder" in refused(command([picture], [nowhere], out), out, capsys)
 
 
@@ -156,7 +157,7 @@ def test_runs_of_different_classes_are_not_compared(runs: list[Run], picture: Pa
     out, copy = tmp_path / "out", copytree(runs[0].path, tmp_path / "run")
     card = json.loads((copy / "card.json").read_text())
     (copy / "card.json").write_text(json.dumps(card | {"classes": ["one", "two", "three"]}))
-    line = refused(command([picture], [runs[0], Run(copy, runs[0].card)], out), out, capsys)
+    line = refused(command([picture], [runs[0], replace(runs[0], path=copy)], out), out, capsys)
     assert "expected runs of the same classes (blue, green, red), got one, two, three" in line
 
 

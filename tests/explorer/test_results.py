@@ -15,8 +15,10 @@ from explorer.__main__ import main
 from explorer.datasets import Dataset, load_dataset
 from explorer.predictions.metrics import Metrics, compute_metrics
 from explorer.results import BEGIN, END, HEADINGS, results_markdown, with_results
-from explorer.runs import FILES, Card, Choice, DatasetCard, InputSpec, Problem, Run, list_runs, predict
-from train.grid import GRIDS, run_folder
+from explorer.runs import Card, Choice, DatasetRef, InputSpec, Problem, Run, RunSpec, list_runs
+from explorer.runs.folder import FILES
+from explorer.runs.weights import predict
+from train.grid import GRIDS
 
 ROOT = Path(__file__).parents[2]
 CHECKPOINTS = ROOT / "checkpoints"
@@ -36,8 +38,8 @@ def committed(root: Path) -> tuple[list[Run], list[Problem]]:
 
 
 COMMITTED, PROBLEMS = committed(CHECKPOINTS)
-OF_CELLS = [run for run in COMMITTED if run.card.dataset.name == "elpv"]
-ONE_EACH = list({run.card.architecture.name: run for run in OF_CELLS}.values())
+OF_CELLS = [run for run in COMMITTED if run.spec.dataset.name == "elpv"]
+ONE_EACH = list({run.spec.architecture.name: run for run in OF_CELLS}.values())
 
 
 @pytest.fixture(scope="module")
@@ -51,15 +53,21 @@ def metrics(accuracy: float, loss: float = 0.5, macro_f1: float = 0.5) -> Metric
     return Metrics(accuracy, accuracy, macro_f1, loss, round(200 * (1 - accuracy)), 200)
 
 
-CARD = Card(
-    created="2026-01-02T03:04:05+00:00",
-    dataset=DatasetCard("toys", "Made for the tests.", "0123456789abcdef", {"train": 400, "val": 100, "test": 200}),
+RECIPE = {"epochs": 2, "batch_size": 32, "learning_rate": 0.1}
+SPEC = RunSpec(
+    dataset=DatasetRef("toys", "folder:/toys", "0123456789abcdef"),
     architecture=Choice("resnet14"),
     norm=Choice("batch"),
-    classes=("ape", "bee"),
     input=InputSpec(32, 32, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2)),
-    recipe={"epochs": 2, "batch_size": 32, "learning_rate": 0.1},
+    recipe=RECIPE,
     seed=0,
+)
+CARD = Card(
+    spec=SPEC,
+    created="2026-01-02T03:04:05+00:00",
+    classes=("ape", "bee"),
+    source="Made for the tests.",
+    splits={"train": 400, "val": 100, "test": 200},
     parameters=174_868,
     macs=107_000_000,
     seconds=90.0,
@@ -71,8 +79,10 @@ CARD = Card(
 
 
 def made(**changes: Any) -> Run:
-    card = replace(CARD, **changes)
-    return Run(Path("root") / card.dataset.name / card.name, card)
+    """A run like CARD's with changes in its spec or card."""
+    of_spec = {key: changes.pop(key) for key in list(changes) if hasattr(SPEC, key)}
+    card = replace(CARD, spec=replace(SPEC, **of_spec), **changes)
+    return Run(Path("root") / card.spec.dataset.name / card.name, card, ())
 
 
 def measured_run(seed: int, accuracy: float, **changes: Any) -> Run:
@@ -83,8 +93,7 @@ def measured_run(seed: int, accuracy: float, **changes: Any) -> Run:
 
 def norm_run(name: str | None) -> Run:
     """A run of that norm; None for a card that states none, as of a model that was trained elsewhere."""
-    card: Any = replace(CARD, norm=name and Choice(name))
-    return Run(Path("root") / f"of {name}", card)
+    return made(norm=name and Choice(name))
 
 
 def labels_in(runs: list[Run]) -> list[str]:
@@ -132,37 +141,33 @@ class TestTables:
         (row,) = rows_of(results_markdown([made(metrics=measured)]))
         assert row[6] == "1,234"
 
-    def test_known_norms_are_in_the_order_of_their_marks_and_others_after_them_by_name(self) -> None:
+    def test_known_norms_are_in_the_order_of_the_pages_and_others_after_them_by_name(self) -> None:
         runs = [norm_run(name) for name in ("whitening", "group", "none", "alien", "layer", "batch")]
-        assert labels_in(runs) == ["no norm", "batch", "layer", "group", "alien", "whitening"]
+        assert labels_in(runs) == ["batch", "layer", "group", "no norm", "alien", "whitening"]
 
-    def test_a_card_without_a_norm_is_the_last_row(self) -> None:
-        assert labels_in([norm_run(None), norm_run("whitening"), norm_run("none")]) == [
-            "no norm",
-            "whitening",
-            "norm not stated",
-        ]
+    def test_a_card_without_a_norm_says_so(self) -> None:
+        assert set(labels_in([norm_run(None), norm_run("none")])) == {"no norm", "norm not known"}
 
     def test_batch_sizes_are_rows_of_their_own(self) -> None:
-        sizes = [{**CARD.recipe, "batch_size": size} for size in (128, 8, 32)]
+        sizes = [{**RECIPE, "batch_size": size} for size in (128, 8, 32)]
         runs = [
             *(made(recipe=recipe) for recipe in sizes),
             made(seed=1),
             made(norm=Choice("none")),
         ]
         assert labels_in(runs) == [
-            "no norm",
             "batch, batch size 8",
             "batch, batch size 32 (2 seeds)",
             "batch, batch size 128",
+            "no norm",
         ]
 
     def test_a_recipe_without_what_others_state(self) -> None:
         runs = [made(), made(recipe={"epochs": 2, "learning_rate": 0.1}), made(recipe={})]
         assert set(labels_in(runs)) == {
             "batch, epochs 2, batch size 32, learning rate 0.1",
-            "batch, epochs 2, batch size not stated, learning rate 0.1",
-            "batch, epochs not stated, batch size not stated, learning rate not stated",
+            "batch, epochs 2, batch size –, learning rate 0.1",
+            "batch, epochs –, batch size –, learning rate –",
         }
 
     @pytest.mark.parametrize("recipe", [{}, {"warmth": [1, "much"]}])
@@ -172,28 +177,28 @@ class TestTables:
     @pytest.mark.parametrize(
         ("changes", "names"),
         [
-            ({"norm": Choice("batch", {"groups": 8})}, {"batch, groups not stated", "batch, groups 8"}),
+            ({"norm": Choice("batch", {"groups": 8})}, {"batch, norm groups –", "batch, norm groups 8"}),
             (
-                {"recipe": {**CARD.recipe, "learning_rate": 0.2}},
+                {"recipe": {**RECIPE, "learning_rate": 0.2}},
                 {"batch, learning rate 0.1", "batch, learning rate 0.2"},
             ),
-            ({"recipe": {**CARD.recipe, "epochs": 4}}, {"batch, epochs 2", "batch, epochs 4"}),
+            ({"recipe": {**RECIPE, "epochs": 4}}, {"batch, epochs 2", "batch, epochs 4"}),
             (
-                {"recipe": {**CARD.recipe, "optimizer_arguments": {"momentum": 0.5}}},
-                {"batch, momentum not stated", "batch, momentum 0.5"},
+                {"recipe": {**RECIPE, "optimizer_arguments": {"momentum": 0.5}}},
+                {"batch, optimizer momentum –", "batch, optimizer momentum 0.5"},
             ),
             (
-                {"recipe": {**CARD.recipe, "augmentations": ["shift", "cutout"]}},
-                {"batch, augmentations not stated", "batch, augmentations shift cutout"},
+                {"recipe": {**RECIPE, "augmentations": ["shift", "cutout"]}},
+                {"batch, augmentations –", "batch, augmentations shift, cutout"},
             ),
-            ({"input": replace(CARD.input, height=64)}, {"batch, pixels 32x32", "batch, pixels 64x32"}),
+            ({"input": replace(SPEC.input, height=64)}, {"batch, 32 px", "batch, 64 × 32 px"}),
             (
                 {"architecture": Choice("resnet14", {"stem_stride": 2})},
-                {"batch, stem stride not stated", "batch, stem stride 2"},
+                {"batch, architecture stem stride –", "batch, architecture stem stride 2"},
             ),
             (
-                {"dataset": replace(CARD.dataset, fingerprint="fedc")},
-                {"batch, fingerprint 0123456789abcdef", "batch, fingerprint fedc"},
+                {"dataset": replace(SPEC.dataset, fingerprint="fedc")},
+                {"batch, images 0123456789abcdef", "batch, images fedc"},
             ),
         ],
     )
@@ -208,7 +213,7 @@ class TestTables:
         assert text.splitlines()[-1].startswith(r"| \[a\](http://b) \| c | 90.0% |")
 
     def test_a_table_per_data_set_and_architecture(self) -> None:
-        others = [made(architecture=Choice("vgg11")), made(dataset=replace(CARD.dataset, name="cells"))]
+        others = [made(architecture=Choice("vgg11")), made(dataset=replace(SPEC.dataset, name="cells"))]
         text = results_markdown([made(), *others, made(norm=Choice("none"), parameters=174_000)])
         assert [line for line in text.splitlines() if line.startswith("**")] == [
             "**toys, resnet14** (174,000 to 174,868 parameters, 107 M MACs, 200 test images)",
@@ -264,43 +269,46 @@ class TestCommittedRuns:
         assert PROBLEMS == []
 
     def test_they_are_those_that_the_grids_train(self) -> None:
-        jobs = [job for grid in GRIDS.values() for job in grid.jobs()]
-        assert {ROOT / run_folder(job) for job in jobs} == {run.path for run in COMMITTED}
+        specs = [job.spec() for grid in GRIDS.values() for job in grid.jobs()]
+        trained = [[run for run in COMMITTED if run.spec.same_but_images(spec)] for spec in specs]
+        assert all(len(runs) == 1 for runs in trained)
+        assert {run.path for (run,) in trained} == {run.path for run in COMMITTED}
 
     def test_they_are_small(self) -> None:
         files = [file for run in COMMITTED for file in run.path.iterdir()]
         assert len(files) == len(FILES) * len(COMMITTED)
         assert sum(file.stat().st_size for file in files) < MOST_BYTES
 
-    @pytest.mark.parametrize("run", COMMITTED, ids=lambda run: run.key)
-    def test_a_folder_is_called_what_its_card_says(self, run: Run) -> None:
-        assert run.path.name == run.card.name
-
     @pytest.mark.parametrize("split", ["val", "test"])
     @pytest.mark.parametrize("run", COMMITTED, ids=lambda run: run.key)
     def test_metrics_follow_from_the_stored_predictions(self, run: Run, split: str) -> None:
         stored = run.predictions(split)
-        assert len(set(stored.ids)) == len(stored.ids) == run.card.dataset.splits[split]
-        np.testing.assert_allclose(stored.probabilities.sum(1), 1, atol=1e-5)
-        found, said = compute_metrics(stored.probabilities, stored.labels), run.card.metrics[split]
+        assert stored.probabilities is not None
+        probabilities = np.concatenate(list(stored.probabilities.blocks()))
+        assert len(set(stored.ids)) == len(stored.ids) == run.card.splits[split]
+        np.testing.assert_allclose(probabilities.sum(1), 1, atol=1e-5)
+        found, said = compute_metrics(probabilities, stored.outcomes.labels), run.card.metrics[split]
         assert (found.misclassified, found.count) == (said.misclassified, said.count)
         for name in ("accuracy", "micro_f1", "macro_f1", "loss"):
             assert getattr(found, name) == pytest.approx(getattr(said, name), abs=1e-9)
 
     @pytest.mark.parametrize("run", COMMITTED, ids=lambda run: run.key)
     def test_the_history_ends_where_the_recipe_does_and_holds_the_best_epoch(self, run: Run) -> None:
-        history = run.history()
+        history, best = run.history(), run.card.best_epoch
         assert history["epoch"].tolist() == list(range(1, len(history) + 1))
-        assert 1 <= run.card.best_epoch <= len(history) <= run.card.recipe["epochs"]
+        assert best is not None
+        assert 1 <= best <= len(history) <= (run.spec.recipe or {})["epochs"]
         assert np.isfinite(history.to_numpy()).all()
         assert history["seconds"].is_monotonic_increasing
 
     @pytest.mark.parametrize("run", ONE_EACH, ids=lambda run: run.key)
     def test_a_model_loaded_again_says_what_is_stored(self, run: Run, load_cells: Callable[[int], Dataset]) -> None:
-        dataset, stored = load_cells(run.card.input.height), run.predictions("test")
+        dataset, stored = load_cells(run.spec.input.height), run.predictions("test")
         test = dataset.splits["test"]
         assert dataset.classes == run.card.classes
-        assert test.ids == stored.ids
-        assert test.labels.tolist() == stored.labels.tolist()
-        found = predict(run.load_model(), test.images[::10], run.card.input)
-        np.testing.assert_allclose(found, stored.probabilities[::10], atol=1e-4)
+        assert list(test.ids) == list(stored.ids)
+        assert test.labels.tolist() == stored.outcomes.labels.tolist()
+        assert stored.probabilities is not None
+        found = predict(run.load_model(), test.images[::10], run.spec.input)
+        kept = np.concatenate(list(stored.probabilities.blocks()))
+        np.testing.assert_allclose(found, kept[::10], atol=1e-4)

@@ -1,19 +1,24 @@
 """`python -m train`: what it makes, and what it says to wrong names and values."""
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from errno import EACCES, ENOSPC
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from safetensors import SafetensorError
 
 from explorer.datasets import Dataset, Split, load_dataset
 from explorer.models import ARCHITECTURES
 from explorer.models.norms import NORMS
-from explorer.runs import list_runs, predict
+from explorer.runs import DamagedRun, Run, list_runs
+from explorer.runs.weights import predict
 from train.__main__ import build_parser, job_from, main, parse_pair
-from train.job import Job, complete_choice, input_spec, pick_device
+from train.job import Job, dataset_ref, in_one_line, input_spec, pick_device
 from train.recipes import (
     ARCHITECTURE_ARGUMENTS,
     RECIPES,
@@ -23,7 +28,7 @@ from train.recipes import (
     recipe_for,
     size_for,
 )
-from train.solver import OPTIMIZERS, SCHEDULERS, check_recipe
+from train.solver import OPTIMIZERS, SCHEDULERS, complete_recipe
 
 
 @pytest.fixture
@@ -31,7 +36,7 @@ def command(picture_folder: Path, cache: Path, tmp_path: Path) -> list[str]:
     """One short epoch of a small net."""
     return [
         *("--dataset", f"folder:{picture_folder}", "--size", "32", "--architecture", "simplecnn", "--norm", "group"),
-        *("--epochs", "1", "--out", str(tmp_path / "out"), "--quiet"),
+        *("--epochs", "1", "--out", str(tmp_path / "out")),
     ]
 
 
@@ -50,13 +55,24 @@ class TestOneRun:
         assert problems == []
         said = capsys.readouterr().out
         assert str(run.path) in said
-        assert f"{run.card.metrics['test'].misclassified} of 20 misclassified" in said
-        card = run.card
-        assert run.path == tmp_path / "out" / f"folder-{picture_folder.name}" / card.name
-        assert card.dataset.splits == {"train": 48, "val": 12, "test": 20}
-        assert card.norm.arguments == {"groups": 2, "eps": 1e-5}  # with the default of what was not given
-        assert (card.seed, card.recipe["optimizer"], card.recipe["learning_rate"]) == (3, "adam", 0.001)
-        assert card.recipe["optimizer_arguments"] == {}  # those of SGD no longer apply
+        assert f"{run.card.test.misclassified} of 20 misclassified" in said
+        card, spec = run.card, run.spec
+        assert spec.norm is not None
+        assert spec.recipe is not None
+        assert card.seconds is not None
+        assert run.path == tmp_path / "out" / picture_folder.name / card.name
+        assert (spec.dataset.name, spec.dataset.location) == (picture_folder.name, f"folder:{picture_folder}")
+        assert card.splits == {"train": 48, "val": 12, "test": 20}
+        assert spec.norm.arguments == {"groups": 2, "eps": 1e-5}  # with the default of what was not given
+        assert (spec.seed, spec.recipe["optimizer"], spec.recipe["learning_rate"]) == (3, "adam", 0.001)
+        assert spec.recipe["optimizer_arguments"] == {  # Adam's own, and those of SGD no longer
+            "betas": [0.9, 0.999],
+            "eps": 1e-8,
+            "amsgrad": False,
+            "decoupled_weight_decay": False,
+        }
+        assert spec.recipe["loss_arguments"] == {"ignore_index": -100, "label_smoothing": 0.0}
+        assert spec.recipe["augmentations"] == ["flip_horizontal", "shift"]
         assert card.best_epoch == len(run.history()) == 1
         assert card.seconds > 0
         assert torch.__version__.startswith(card.versions["torch"])
@@ -64,12 +80,12 @@ class TestOneRun:
     def test_its_figures_are_those_of_its_weights(self, command: list[str], tmp_path: Path) -> None:
         assert main(command) == 0
         ((run,), _) = list_runs(tmp_path / "out")
-        dataset = load_dataset(run.card.dataset.name, size=32)
-        assert dataset.fingerprint == run.card.dataset.fingerprint
+        dataset = load_dataset(run.spec.dataset.location, size=32)
+        assert dataset.fingerprint == run.spec.dataset.fingerprint
         for name, split in dataset.splits.items():
-            predicted = predict(run.load_model(), split.images, run.card.input).argmax(1)
+            predicted = predict(run.load_model(), split.images, run.spec.input).argmax(1)
             assert run.card.metrics[name].misclassified == (predicted != split.labels.numpy()).sum()
-        assert run.predictions().ids == dataset.splits["test"].ids
+        assert tuple(run.predictions().ids) == dataset.splits["test"].ids
 
     def test_a_finished_run_is_overwritten_only_when_asked(
         self, command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -83,6 +99,204 @@ class TestOneRun:
         assert main(changed(command, "--overwrite")) == 0
         assert json.loads(card.read_text(encoding="utf-8"))["created"] != "long ago"
         assert [path.name for path in card.parents[1].iterdir()] == [card.parent.name]
+
+    def test_quiet_prints_nothing(self, command: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+        load_dataset(command[1], size=32)  # decoded with bars
+        capfd.readouterr()
+        assert main(changed(command, "--quiet")) == 0
+        assert capfd.readouterr() == ("", "")
+        assert main(changed(command, "--quiet")) == 1
+        found = capfd.readouterr()
+        assert found.out == ""
+        assert len(found.err.splitlines()) == 1
+        assert found.err.startswith("error: the run ")
+
+
+class TestDatasetNames:
+    """A data set is known by its name and its fingerprint, wherever its folder lies and however that is spelled."""
+
+    @pytest.fixture
+    def pictures(self, picture_folder: Path, tmp_path: Path) -> Path:
+        """A copy of the pictures in a folder `birds` that a test may change."""
+        return Path(shutil.copytree(picture_folder, tmp_path / "one" / "birds"))
+
+    def train(self, command: list[str], folder: Path | str, *options: str) -> int:
+        return main(changed(command, "--dataset", f"folder:{folder}", *options))
+
+    def run_of(self, tmp_path: Path, name: str) -> Run:
+        ((run,), problems) = list_runs(tmp_path / "out")
+        assert problems == []
+        assert run.path.parent == tmp_path / "out" / name
+        return run
+
+    def test_one_folder_is_one_data_set_however_it_is_spelled(
+        self, command: list[str], pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(pictures)
+        assert self.train(command, ".") == 0
+        assert self.run_of(tmp_path, "birds").spec.dataset.location == f"folder:{pictures}"
+        assert [self.train(command, spelled) for spelled in (pictures, f"{pictures}/", "../birds")] == [1, 1, 1]
+        self.run_of(tmp_path, "birds")
+
+    def test_the_name_may_be_chosen(self, command: list[str], pictures: Path, tmp_path: Path) -> None:
+        assert self.train(command, pictures, "--dataset-name", "my birds") == 0
+        assert self.run_of(tmp_path, "my-birds").spec.dataset.name == "my birds"
+
+    @pytest.mark.parametrize("name", ["", "two\nlines", "n" * 201])
+    def test_names_that_no_card_holds(
+        self, command: list[str], pictures: Path, name: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert self.train(command, pictures, "--dataset-name", name) == 1
+        assert "a data set's name is a text of 1 to 200 characters in one line; got " in capsys.readouterr().err
+
+    def test_other_images_under_the_same_name_are_refused_before_training(
+        self, command: list[str], pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert self.train(command, pictures) == 0
+        other = Path(shutil.copytree(pictures, tmp_path / "two" / "birds"))
+        (other / "high" / "00.png").unlink()
+        assert self.train(command, other, "--seed", "1") == 1
+        said = capsys.readouterr().err
+        run = self.run_of(tmp_path, "birds")
+        assert f"the name 'birds' stands for other images here: wanted those of folder:{other} (" in said
+        assert f"{run.path} was trained on those of folder:{pictures} ({run.spec.dataset.fingerprint})" in said
+        assert "choose another name with --dataset-name, or move that run elsewhere" in said
+        assert self.train(command, other, "--dataset-name", "other birds") == 0
+        assert len(list_runs(tmp_path / "out")[0]) == 2
+
+    def test_the_same_images_elsewhere_are_the_same_data_set(
+        self, command: list[str], pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert self.train(command, pictures) == 0
+        moved = Path(shutil.copytree(pictures, tmp_path / "two" / "birds"))
+        assert self.train(command, moved) == 1
+        assert "exists; pass --overwrite to train it again" in capsys.readouterr().err
+        assert self.train(command, moved, "--seed", "1") == 0
+
+    def test_overwriting_replaces_the_run_on_images_that_changed_since(
+        self, command: list[str], pictures: Path, tmp_path: Path
+    ) -> None:
+        assert self.train(command, pictures) == 0
+        before = self.run_of(tmp_path, "birds")
+        (pictures / "high" / "00.png").unlink()
+        assert self.train(command, pictures) == 1
+        assert self.train(command, pictures, "--overwrite") == 0
+        after = self.run_of(tmp_path, "birds")
+        assert after.path == before.path
+        assert after.spec.dataset.fingerprint != before.spec.dataset.fingerprint
+
+    def test_overwriting_one_of_several_runs_on_other_images_is_refused(
+        self, command: list[str], pictures: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert [self.train(command, pictures, "--seed", seed) for seed in ("0", "1")] == [0, 0]
+        (pictures / "high" / "00.png").unlink()
+        assert self.train(command, pictures, "--overwrite") == 1
+        assert "simplecnn-group-seed1" in capsys.readouterr().err
+
+    def test_runs_whose_cards_know_no_fingerprint_never_conflict(
+        self, command: list[str], pictures: Path, tmp_path: Path
+    ) -> None:
+        assert self.train(command, pictures) == 0
+        card = self.run_of(tmp_path, "birds").path / "card.json"
+        plain = json.loads(card.read_text(encoding="utf-8"))
+        plain["dataset"]["fingerprint"] = None
+        card.write_text(json.dumps(plain), encoding="utf-8")
+        (pictures / "high" / "00.png").unlink()
+        assert self.train(command, pictures, "--seed", "1") == 0
+
+    @pytest.mark.parametrize(
+        ("location", "name", "wanted"),
+        [
+            ("elpv", None, ("elpv", "elpv")),
+            ("cifar10", "ten things", ("ten things", "cifar10")),
+            ("folder:/data/cells/", None, ("cells", "folder:/data/cells")),
+            ("folder:/data/a/../cells", None, ("cells", "folder:/data/cells")),
+            ("folder:~/cells", None, ("cells", f"folder:{Path.home().resolve()}/cells")),
+            ("folder:/", None, ("folder", "folder:/")),
+        ],
+    )
+    def test_names_and_locations(self, location: str, name: str | None, wanted: tuple[str, str]) -> None:
+        found = dataset_ref(location, name, "f" * 16)
+        assert (found.name, found.location, found.fingerprint) == (*wanted, "f" * 16)
+
+
+class TestFileSystem:
+    """What the file system refuses is one line and exit status 1."""
+
+    def said(self, capsys: pytest.CaptureFixture[str]) -> str:
+        (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+        return line
+
+    def test_a_file_as_out(self, command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        (tmp_path / "out").write_text("no folder")
+        assert main(command) == 1
+        assert str(tmp_path / "out") in self.said(capsys)
+
+    def test_out_is_read_only(
+        self, command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        make = Path.mkdir
+
+        def mkdir(path: Path, *values: Any, **options: Any) -> None:
+            if "out" in path.parts:
+                raise PermissionError(EACCES, "Permission denied", str(path))
+            make(path, *values, **options)
+
+        monkeypatch.setattr(Path, "mkdir", mkdir)
+        assert main(command) == 1
+        assert self.said(capsys).startswith("error: Permission denied: ")
+
+    @pytest.mark.parametrize(
+        ("where", "error", "message"),
+        [
+            ("train.solver.Solver.save", SafetensorError("I/O error: No space left on device"), "No space left on"),
+            ("train.job.write_run", OSError(ENOSPC, "No space left on device", "x"), "No space left on device: x"),
+            ("train.job.write_run", DamagedRun("card.json is missing"), "card.json is missing"),
+        ],
+    )
+    def test_a_disk_that_is_full(
+        self,
+        command: list[str],
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+        where: str,
+        error: Exception,
+        message: str,
+    ) -> None:
+        def fail(*_: object, **__: object) -> None:
+            raise error
+
+        with monkeypatch.context() as patch:
+            patch.setattr(where, fail)
+            assert main(command) == 1
+        assert message in self.said(capsys)
+        assert list_runs(tmp_path / "out") == ([], [])
+        assert main(command) == 0  # and the same command goes on
+
+    def test_class_names_that_no_card_holds_are_refused_before_training(
+        self, command: list[str], picture_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        pictures = Path(shutil.copytree(picture_folder, tmp_path / "pictures"))
+        (pictures / "high").rename(pictures / ("h" * 201))
+        assert main(changed(command, "--dataset", f"folder:{pictures}")) == 1
+        said = self.said(capsys)
+        assert "classes should be 2 to 1,000 names of 1 to 200 characters" in said
+        assert "train the run again" not in said
+        assert not list(tmp_path.glob("out/*/.*.training"))
+
+    @pytest.mark.parametrize(
+        ("error", "line"),
+        [
+            (OSError(ENOSPC, "No space left on device", "x"), "No space left on device: x"),
+            (OSError(ENOSPC, "No space left on device"), "[Errno 28] No space left on device"),
+            (FileExistsError("the run x exists"), "the run x exists"),
+            (ValueError("two\n  lines"), "two lines"),
+            (MemoryError(), "MemoryError"),
+        ],
+    )
+    def test_errors_in_one_line(self, error: Exception, line: str) -> None:
+        assert in_one_line(error) == line
 
 
 class TestWrongNamesAndValues:
@@ -118,7 +332,10 @@ class TestWrongNamesAndValues:
             (("--learning-rate", "-1"), "learning rate must be at least 0; got -1.0"),
             (("--size", "16"), "at least 32 pixels"),
             (("--size", "0"), "from 1 to 1024 pixels, got 0"),
-            (("--seed", "-1"), "seed must be at least 0; got -1"),
+            (("--seed", "-1"), "seed must be at least 0 and less than 2^63; got -1"),
+            (("--seed", str(2**63)), "seed must be at least 0 and less than 2^63; got 9223372036854775808"),
+            (("--norm-argument", "eps=inf"), "wants a number, like 1e-05; got inf"),
+            (("--clip-norm", "inf"), "clip norm must be more than 0; got inf"),
             (("--learning-rate", "1e30"), "the loss is not finite in epoch 1; lower the learning rate"),
         ],
     )
@@ -197,6 +414,8 @@ class TestOptions:
             ("False", False),
             ("cos", "cos"),
             ("a=b", "a=b"),
+            ("0.9,0.95", (0.9, 0.95)),
+            ("0.9,", "0.9,"),
             ("", ""),
         ],
     )
@@ -206,7 +425,7 @@ class TestOptions:
 
     @pytest.mark.parametrize("recipe", RECIPES.values(), ids=str)
     def test_every_recipe_is_a_valid_one(self, recipe: Recipe) -> None:
-        check_recipe(recipe)
+        complete_recipe(recipe)
 
     @pytest.mark.parametrize(
         ("find", "table"),
@@ -219,12 +438,6 @@ class TestOptions:
             assert set(norm) <= set(NORMS)
             found = [find(dataset, name, *norm) for name in ARCHITECTURES]
             assert any(one == entry for one in found), f"no architecture gets the entry {key}"
-
-    def test_a_choice_spells_out_every_argument(self) -> None:
-        assert complete_choice("norm", NORMS, "group", {"groups": 8}).arguments == {"groups": 8, "eps": 1e-5}
-        assert complete_choice("norm", NORMS, "none", {}).arguments == {}
-        with pytest.raises(ValueError, match="wants a number, like 1e-05; got True"):
-            complete_choice("norm", NORMS, "group", {"eps": True})
 
 
 class TestInputSpec:

@@ -1,16 +1,19 @@
 """Named grids: their jobs are the plain command's, and training one skips, goes on after failures and resumes."""
 
 from dataclasses import replace
+from errno import EEXIST, ENOSPC, ESTALE
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
+from safetensors import SafetensorError
 
+from explorer.datasets import load_dataset
 from explorer.models.norms import NORMS
-from explorer.runs import Run
+from explorer.runs import Run, dataset_folder
 from train.__main__ import build_parser, job_from, main
-from train.grid import GRIDS, Grid, Line, describe, run_folder, state_of, train_grid
+from train.grid import GRIDS, Grid, Line, State, describe, state_of, train_grid
 from train.job import Job, RunBusy, default_job, train_run
 from train.recipes import Recipe
 from train.solver import Solver, TrainingDiverged
@@ -37,6 +40,23 @@ def jobs(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> lis
     return [start, replace(start, norm="group")]
 
 
+def folder_of(job: Job) -> Path:
+    """Where the run of a job will be."""
+    return dataset_folder(job.out, job.spec().dataset.name) / job.spec().name
+
+
+def outcomes(jobs: list[Job], **options: Any) -> list[State]:
+    """Where each job stands after training the grid of them."""
+    done = list(train_grid(jobs, device="cpu", quiet=True, **options))
+    assert [job for job, _ in done] == jobs
+    return [state for _, state in done]
+
+
+def words(jobs: list[Job], **options: Any) -> list[str]:
+    """The word of each job's state after training the grid of them."""
+    return [state.word for state in outcomes(jobs, **options)]
+
+
 def test_grids_are_those_of_the_plan() -> None:
     counts = {name: len(grid.jobs()) for name, grid in GRIDS.items()}
     assert counts == {"elpv": 7 + 3 + 4, "seeds": 7 * 3, "batch-size": 2 * 3, "cifar10": 3 + 1 + 7 + 3}
@@ -51,16 +71,16 @@ def test_grids_are_those_of_the_plan() -> None:
 
 
 @pytest.mark.parametrize("name", GRIDS)
-def test_a_grids_runs_are_distinct_and_named_as_by_the_plain_command(name: str) -> None:
+def test_a_grids_runs_are_distinct_and_defined_as_by_the_plain_command(name: str) -> None:
     jobs = GRIDS[name].jobs()
-    assert len({run_folder(job) for job in jobs}) == len(jobs)
+    assert len({folder_of(job) for job in jobs}) == len(jobs)
     for job in jobs:
-        words = ["--dataset", job.dataset, "--architecture", job.architecture, "--norm", job.norm]
-        words += ["--seed", str(job.seed), "--batch-size", str(job.recipe.batch_size)]
-        assert run_folder(job_from(build_parser().parse_args(words))) == run_folder(job)
+        options = ["--dataset", job.location, "--architecture", job.architecture, "--norm", job.norm]
+        options += ["--seed", str(job.seed), "--batch-size", str(job.recipe.batch_size)]
+        assert job_from(build_parser().parse_args(options)).spec() == job.spec()
 
 
-def test_sizes_and_epochs_that_the_studies_fix() -> None:
+def test_sizes_and_epochs_that_the_results_are_of() -> None:
     assert default_job("elpv", "resnet14", "batch").size == 128
     assert default_job("elpv", "resnet14", "batch").architecture_arguments == {"stem_stride": 2}
     assert default_job("elpv", "compact", "batch").size == 64
@@ -73,50 +93,88 @@ def test_sizes_and_epochs_that_the_studies_fix() -> None:
 
 
 def test_the_folder_is_known_before_the_run_is_trained(jobs: list[Job]) -> None:
-    expected = run_folder(jobs[0])
+    expected = folder_of(jobs[0])
     assert state_of(jobs[0]).word == "waiting"
     assert train_run(jobs[0], device="cpu", quiet=True).path == expected
     assert state_of(jobs[0]).word == "done"
 
 
-def test_training_skips_what_is_done_and_says_one_line_each(jobs: list[Job]) -> None:
+def test_a_finished_run_is_found_by_its_card_whatever_its_folder_is_called(jobs: list[Job]) -> None:
+    run = train_run(jobs[0], device="cpu", quiet=True)
+    run.path.rename(run.path.with_name("a name of another time"))
+    assert [state_of(job).word for job in jobs] == ["done", "waiting"]
+    with pytest.raises(FileExistsError, match="a name of another time exists; pass --overwrite to train it again"):
+        train_run(jobs[0], device="cpu", quiet=True)
+    assert train_run(jobs[0], device="cpu", quiet=True, overwrite=True).path == run.path
+    assert [path.name for path in run.path.parent.iterdir()] == [run.path.name]
+
+
+def test_a_training_that_was_cut_off_has_begun(jobs: list[Job]) -> None:
+    folder = folder_of(jobs[0])
+    folder.parent.mkdir(parents=True)
+    (folder.parent / f".{folder.name}.0123456789abcdef.training").touch()
+    assert [state_of(job).word for job in jobs] == ["begun", "waiting"]
+
+
+def test_training_skips_what_is_done(jobs: list[Job]) -> None:
     train_run(jobs[0], device="cpu", quiet=True)
-    lines: list[str] = []
-    assert train_grid(jobs, device="cpu", quiet=True, say=lines.append) == []
-    assert [line.split()[1] for line in lines] == ["done", "trained"]
-    assert all("test accuracy" in line for line in lines)
-    assert train_grid(jobs, say=lines.append, train=_must_not_train) == []
+    states = outcomes(jobs)
+    assert [state.word for state in states] == ["done", "trained"]
+    assert all(state.detail.startswith("test accuracy ") for state in states)
+    assert words(jobs, train=_must_not_train) == ["done", "done"]
 
 
-def test_a_failed_run_does_not_stop_the_others(jobs: list[Job]) -> None:
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (TrainingDiverged("the loss is not finite\nin epoch 1"), "the loss is not finite in epoch 1"),
+        (OSError(ENOSPC, "No space left on device", "/runs/x"), "No space left on device: /runs/x"),
+        (OSError(ESTALE, "Stale file handle"), "[Errno 116] Stale file handle"),
+        (FileExistsError(EEXIST, "File exists", "/runs"), "File exists: /runs"),
+        (SafetensorError("Error while serializing: I/O error"), "Error while serializing: I/O error"),
+        (MemoryError(), "MemoryError"),
+    ],
+)
+def test_a_failed_run_does_not_stop_the_others(jobs: list[Job], error: Exception, reason: str) -> None:
     def train(job: Job, **options: object) -> Run:
         if job is jobs[0]:
-            raise TrainingDiverged("the loss is not finite\nin epoch 1")
+            raise error
         return train_run(job, device="cpu", quiet=True)
 
-    lines: list[str] = []
-    assert train_grid(jobs, train=train, say=lines.append) == [jobs[0]]
-    assert [line.split()[1] for line in lines] == ["failed", "trained"]
-    assert lines[0].endswith("the loss is not finite in epoch 1")
+    first, second = outcomes(jobs, train=train)
+    assert (first.word, second.word) == ("failed", "trained")
+    assert first.detail == reason
+
+
+def test_a_file_where_the_runs_should_be_fails_every_run(jobs: list[Job]) -> None:
+    jobs[0].out.write_text("no folder")
+    first, second = outcomes(jobs)
+    assert (first.word, second.word) == ("failed", "failed")
+    assert str(jobs[0].out) in first.detail
+
+
+def test_a_job_without_a_size_says_where_to_add_one(jobs: list[Job]) -> None:
+    with pytest.raises(ValueError, match=r"has no size; add one for its data set to train/recipes\.py"):
+        state_of(replace(jobs[0], size=None))
 
 
 def test_two_processes_never_train_the_same_run(jobs: list[Job], monkeypatch: pytest.MonkeyPatch) -> None:
     """While the first trains, the second passes over its run and trains the other one."""
-    lines: list[str] = []
+    seen: list[str] = []
     train = Solver.train
 
     def train_beside_another(solver: Solver, **options: Any) -> None:
         monkeypatch.setattr(Solver, "train", train)
         with pytest.raises(RunBusy, match=r"another process is training the run .*simplecnn-batch-seed0"):
             train_run(jobs[0], device="cpu", quiet=True)
-        assert train_grid(jobs, device="cpu", quiet=True, say=lines.append) == []
+        seen.extend(words(jobs))
         train(solver, **options)
 
     monkeypatch.setattr(Solver, "train", train_beside_another)
     train_run(jobs[0], device="cpu", quiet=True)
-    assert [line.split()[1] for line in lines] == ["busy", "trained"]
+    assert seen == ["busy", "trained"]
     assert [state_of(job).word for job in jobs] == ["done", "done"]
-    assert not list(run_folder(jobs[0]).parent.glob(".*"))
+    assert not list(folder_of(jobs[0]).parent.glob(".*"))
 
 
 def test_a_run_that_another_process_finishes_just_before_is_done(jobs: list[Job]) -> None:
@@ -124,23 +182,21 @@ def test_a_run_that_another_process_finishes_just_before_is_done(jobs: list[Job]
         train_run(job, device="cpu", quiet=True)
         return train_run(job, device="cpu", quiet=True)
 
-    lines: list[str] = []
-    assert train_grid(jobs[:1], train=train, say=lines.append) == []
-    assert lines[0].split()[1] == "done"
+    assert words(jobs[:1], train=train) == ["done"]
 
 
 def test_a_lock_left_behind_by_a_killed_process_locks_nobody_out(jobs: list[Job]) -> None:
-    folder = run_folder(jobs[0])
+    folder = folder_of(jobs[0])
     folder.parent.mkdir(parents=True)
     (folder.parent / f".{folder.name}.lock").touch()
     assert train_run(jobs[0], device="cpu", quiet=True).path == folder
 
 
 def test_a_damaged_run_is_a_failure_that_says_what_to_do(jobs: list[Job]) -> None:
-    run_folder(jobs[0]).mkdir(parents=True)
-    lines: list[str] = []
-    assert train_grid(jobs[:1], say=lines.append, train=_must_not_train) == jobs[:1]
-    assert "card.json is missing; train the run again or delete the folder" in lines[0]
+    folder_of(jobs[0]).mkdir(parents=True)
+    (state,) = outcomes(jobs[:1], train=_must_not_train)
+    assert state.word == "failed"
+    assert "card.json is missing; train the run again or delete the folder" in state.detail
 
 
 def test_ctrl_c_stops_the_grid(jobs: list[Job]) -> None:
@@ -148,27 +204,51 @@ def test_ctrl_c_stops_the_grid(jobs: list[Job]) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train_grid(jobs, train=train)
+        list(train_grid(jobs, train=train))
 
 
-def test_exit_status_and_last_words(
-    jobs: list[Job], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setitem(GRIDS, "elpv", _FixedGrid("two quick runs", (), tuple(jobs)))
-    words = ["grid", "elpv", "--out", str(jobs[0].out), "--device", "cpu", "--quiet"]
-    assert main([*words, "--dry-run"]) == 0
-    assert [line.split()[1] for line in capsys.readouterr().out.splitlines()] == ["waiting", "waiting"]
-    run_folder(jobs[1]).mkdir(parents=True)
-    assert main(words) == 1
-    found = capsys.readouterr()
-    assert [line.split()[1] for line in found.out.splitlines()] == ["trained", "failed"]
-    assert found.err.splitlines()[-1] == f"error: no run of {describe(jobs[1])}; the reason is on its line above"
+class TestCommand:
+    @pytest.fixture
+    def command(self, jobs: list[Job], monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        monkeypatch.setitem(GRIDS, "elpv", _FixedGrid("two quick runs", (), tuple(jobs)))
+        return ["grid", "elpv", "--out", str(jobs[0].out), "--device", "cpu"]
 
-    def interrupted(*values: object, **options: object) -> list[Job]:
-        raise KeyboardInterrupt
+    def test_a_dry_run_says_what_is_there(
+        self, command: list[str], jobs: list[Job], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert main([*command, "--dry-run"]) == 0
+        assert [line.split()[1] for line in capsys.readouterr().out.splitlines()] == ["waiting", "waiting"]
+        assert not jobs[0].out.exists()
 
-    monkeypatch.setattr("train.__main__.train_grid", interrupted)
-    assert main(words) == 130
+    def test_a_line_a_run_and_the_failures_on_stderr(
+        self, command: list[str], jobs: list[Job], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        folder_of(jobs[1]).mkdir(parents=True)
+        assert main(command) == 1
+        found = capsys.readouterr()
+        assert [line.split()[1] for line in found.out.splitlines()] == ["trained"]
+        *_, line, last = found.err.splitlines()
+        assert line.startswith(f"error: 2/2 failed   {describe(jobs[1])} ")
+        assert line.endswith("card.json is missing; train the run again or delete the folder")
+        assert last == "error: 1 of 2 runs failed; each has its reason on a line above"
+
+    def test_quiet_says_nothing_but_errors(
+        self, command: list[str], jobs: list[Job], capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        folder_of(jobs[1]).mkdir(parents=True)
+        load_dataset(jobs[0].location, size=32)  # decoded with bars
+        capfd.readouterr()
+        assert main([*command, "--quiet"]) == 1
+        found = capfd.readouterr()
+        assert found.out == ""
+        assert [line.partition(":")[0] for line in found.err.splitlines()] == ["error", "error"]
+
+    def test_ctrl_c(self, command: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+        def interrupted(*values: object, **options: object) -> list[tuple[Job, State]]:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("train.__main__.train_grid", interrupted)
+        assert main(command) == 130
 
 
 def test_only_chooses_by_architecture_and_norm() -> None:
@@ -192,7 +272,7 @@ def test_unknown_and_missing_names(capsys: pytest.CaptureFixture[str]) -> None:
     ]
 
 
-def test_capacity_prints_the_compact_study(capsys: pytest.CaptureFixture[str]) -> None:
+def test_capacity_prints_every_layer_and_the_totals(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["capacity", "--architecture", "compact", "--norm", "group"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["layer", "kind", "output", "formula", "parameters", "buffers", "MACs"]
@@ -210,6 +290,27 @@ def test_capacity_prints_the_compact_study(capsys: pytest.CaptureFixture[str]) -
 def test_capacity_of_an_unknown_architecture(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["capacity", "--architecture", "resnet15"]) == 1
     assert "unknown architecture 'resnet15'; expected one of: resnet8" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["--out", "x", "grid", "elpv"], "the options of 'grid' belong after it: python -m train grid ..."),
+        (["--norm", "group", "capacity", "--architecture", "compact"], "the options of 'capacity' belong after it"),
+        (["--quiet", "grid"], "the options of 'grid' belong after it"),
+        (["grd"], "invalid choice: 'grd' (choose from"),
+        ([], "the following arguments are required: --dataset, --architecture, --norm"),
+        (["--dataset", "elpv", "--norm", "batch"], "the following arguments are required: --architecture"),
+        (["grid", "elpv", "--epochs", "3"], "unrecognized arguments: --epochs 3"),
+        (["capacity"], "the following arguments are required: --architecture"),
+    ],
+)
+def test_no_option_is_dropped_without_a_word(
+    given: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(given)
+    assert message in capsys.readouterr().err
 
 
 def test_help_names_the_subcommands(capsys: pytest.CaptureFixture[str]) -> None:

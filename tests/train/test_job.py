@@ -95,7 +95,7 @@ def check_rounded(model: Scales, dataset: Dataset) -> None:
         np.testing.assert_array_equal(after[split].probabilities, part.probabilities)
         assert after[split].ids == before[split].ids
         assert after[split].labels.tolist() == before[split].labels.tolist()
-        assert (after[split].predicted == 0).all()
+        assert (after[split].outcomes.predicted == 0).all()
 
 
 def check_exact(model: Scales, dataset: Dataset) -> None:
@@ -112,9 +112,9 @@ def check_exact(model: Scales, dataset: Dataset) -> None:
 
 def test_the_model_tips_where_its_weights_are_rounded(tipping: Scales) -> None:
     dataset = dataset_of(bright(5, black=2), bright(1), bright(1))
-    assert predict_splits(tipping, dataset, SPEC)["train"].predicted.tolist() == [0, 0, 1, 1, 1]
+    assert predict_splits(tipping, dataset, SPEC)["train"].outcomes.predicted.tolist() == [0, 0, 1, 1, 1]
     tipping.scale.data = tipping.scale.data.half().float()
-    assert predict_splits(tipping, dataset, SPEC)["train"].predicted.tolist() == [0] * 5
+    assert predict_splits(tipping, dataset, SPEC)["train"].outcomes.predicted.tolist() == [0] * 5
 
 
 def test_nothing_changes() -> None:

@@ -1,5 +1,6 @@
 """A training that was cut off, by a new solver, `kill -9` or Ctrl-C, ends as if it had never stopped: bit by bit."""
 
+import json
 import os
 import signal
 import subprocess
@@ -12,7 +13,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from explorer.datasets import Split
 from explorer.models import build_model
@@ -42,12 +44,12 @@ def build_solver(
     return Solver(model, make_split(24, 1), make_split(10, 2), SPEC, recipe)
 
 
-def assert_resumes_exactly(make_split: MakeSplit, folder: Path, recipe: Recipe, *names: str) -> None:
-    straight = build_solver(make_split, recipe, *names)
+def assert_resumes_exactly(
+    make_split: MakeSplit, folder: Path, recipe: Recipe, architecture: str = "simplecnn", norm: str = "none"
+) -> None:
+    straight, stopped, resumed = (build_solver(make_split, recipe, architecture, norm, start) for start in (0, 0, 1))
     straight.train(quiet=True)
-    stopped = build_solver(make_split, recipe, *names)
     stopped.train(2, state=folder / "state", quiet=True)
-    resumed = build_solver(make_split, recipe, *names, start=1)
     resumed.load(folder / "state")
     assert resumed.epoch == 2
     torch.manual_seed(5)  # nothing may depend on what the process drew before
@@ -120,6 +122,29 @@ class TestNewSolver:
         solver, state = build_solver(make_split, RECIPE), tmp_path / "state"
         solver.save(state)
         state.write_bytes(state.read_bytes()[:-10])
+        with pytest.raises(ValueError, match=r"state is damaged .* delete it to start anew"):
+            solver.load(state)
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda plain, tensors: (None, tensors),
+            lambda plain, tensors: ({"state": "{}"}, tensors),
+            lambda plain, tensors: ({"state": json.dumps(json.loads(plain["state"]) | {"groups": 3})}, tensors),
+            lambda plain, tensors: ({"state": plain["state"][:-9]}, tensors),
+            lambda plain, tensors: (plain, {"model/x": torch.zeros(1)}),
+            lambda plain, tensors: (plain, {key: value[:0] for key, value in tensors.items() if value.ndim}),
+        ],
+    )
+    def test_a_state_of_another_shape_is_refused(
+        self, make_split: MakeSplit, tmp_path: Path, change: Callable[..., tuple[dict[str, str] | None, dict]]
+    ) -> None:
+        solver, state = build_solver(make_split, RECIPE), tmp_path / "state"
+        solver.save(state)
+        with safe_open(state, framework="pt") as file:
+            plain = file.metadata()
+        plain, tensors = change(plain, load_file(state))
+        save_file(tensors, state, metadata=plain)
         with pytest.raises(ValueError, match=r"state is damaged .* delete it to start anew"):
             solver.load(state)
 

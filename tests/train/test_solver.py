@@ -1,5 +1,6 @@
-"""The solver against torch's own loops and schedules, scikit-learn, and the promises of the training assignment."""
+"""The solver against torch's own loops and schedules, scikit-learn, and what a recipe promises."""
 
+import json
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,9 +18,10 @@ from explorer.datasets import Split
 from explorer.models import build_model
 from explorer.models.norms import NORMS
 from explorer.predictions.metrics import Metrics
-from explorer.runs import HISTORY_COLUMNS, InputSpec, predict
+from explorer.runs import HISTORY_COLUMNS, InputSpec
+from explorer.runs.weights import predict
 from train.recipes import Recipe
-from train.solver import LOSSES, OPTIMIZERS, SCHEDULERS, Solver, TrainingDiverged, check_recipe, parameter_groups
+from train.solver import LOSSES, OPTIMIZERS, SCHEDULERS, Solver, TrainingDiverged, complete_recipe, parameter_groups
 
 SPEC = InputSpec(32, 32, (0.25, 0.25, 0.25), (0.2, 0.2, 0.2))
 RECIPE = Recipe(
@@ -69,6 +71,7 @@ class TestLearning:
         }
         by_hand = step[optimizer](model.parameters(), lr=0.001, weight_decay=0.0)
         split = make_split(48, 1)
+        assert solver.best is not None
         for _ in range(solver.best.epoch):
             by_hand.zero_grad()
             nn.functional.cross_entropy(model((split.images / 255 - 0.25) / 0.2), split.labels).backward()
@@ -85,10 +88,13 @@ class TestLearning:
         solver.train(quiet=True)
         assert sizes == [12, 12, 12, 12]
 
-    def test_every_image_is_seen_once_an_epoch_in_another_order(self, make_split: MakeSplit) -> None:
+    def test_every_image_is_seen_once_an_epoch_in_another_order(
+        self, make_split: MakeSplit, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         solver = build_solver(make_split, replace(RECIPE, epochs=2, batch_size=48))
         seen: list[list[int]] = []
-        solver._augmented = lambda images, _: seen.append(images.sum((1, 2, 3)).tolist()) or images
+        watched = lambda images, generator: seen.append(images.sum((1, 2, 3)).tolist()) or images  # noqa: E731
+        monkeypatch.setattr(solver, "_augmented", watched)
         solver.train(quiet=True)
         wanted = make_split(48, 1).images.sum((1, 2, 3)).tolist()
         assert sorted(seen[0]) == sorted(seen[1]) == sorted(wanted)
@@ -239,25 +245,76 @@ class TestWrongRecipes:
     )
     def test_names_arguments_and_numbers_get_the_valid_ones(self, changes: dict[str, Any], message: str) -> None:
         with pytest.raises(ValueError, match=message):
-            check_recipe(replace(RECIPE, **changes))
+            complete_recipe(replace(RECIPE, **changes))
 
     @pytest.mark.parametrize(
-        "changes",
+        ("changes", "message"),
         [
-            {"loss_arguments": {"label_smoothing": 2.0}},
-            {"loss_arguments": {"label_smoothing": "much"}},
-            {"loss": "multi_margin", "loss_arguments": {"p": 3}},
-            {"optimizer_arguments": {"momentum": "high"}},
-            {"optimizer_arguments": {"nesterov": True}},
-            {"optimizer": "muon", "optimizer_arguments": {"momentum": "high"}},
-            {"optimizer": "muon", "optimizer_arguments": {"adamw_share": -1}},
-            {"scheduler": "step", "scheduler_arguments": {"every": 0}},
-            {"scheduler": "one_cycle", "scheduler_arguments": {"pct_start": 2.0}},
+            (
+                {"loss_arguments": {"label_smoothing": "much"}},
+                "'label_smoothing' .* wants a number, like 0.0; got 'much'",
+            ),
+            ({"optimizer_arguments": {"momentum": "high"}}, "'momentum' .* wants a number, like 0; got 'high'"),
+            ({"optimizer_arguments": {"momentum": math.inf}}, "'momentum' .* wants a number, like 0; got inf"),
+            ({"optimizer_arguments": {"nesterov": 1}}, "'nesterov' .* wants true or false, like False; got 1"),
+            ({"scheduler": "step", "scheduler_arguments": {"every": 1.5}}, "'every' .* wants a whole number, like 10"),
+            (
+                {"optimizer": "adam", "optimizer_arguments": {"betas": 1}},
+                r"'betas' .* wants 2 numbers with a comma between, like \(0.9, 0.999\); got 1",
+            ),
+            ({"optimizer": "adam", "optimizer_arguments": {"fused": True}}, "unknown argument 'fused' of optimizer"),
         ],
     )
-    def test_values_that_torch_refuses_are_value_errors(self, make_split: MakeSplit, changes: dict[str, Any]) -> None:
-        with pytest.raises(ValueError, match=r"smoothing|arguments|Nesterov|adamw_share|every|pct_start|p == 1"):
+    def test_values_of_another_kind_are_told_which(self, changes: dict[str, Any], message: str) -> None:
+        with pytest.raises(ValueError, match=message):
+            complete_recipe(replace(RECIPE, **changes))
+
+    @pytest.mark.parametrize(
+        ("changes", "message"),
+        [
+            ({"loss_arguments": {"label_smoothing": 2.0}}, "label_smoothing must be between"),
+            ({"loss": "multi_margin", "loss_arguments": {"p": 3}}, "p == 1"),
+            ({"optimizer_arguments": {"nesterov": True}}, "Nesterov"),
+            ({"optimizer": "muon", "optimizer_arguments": {"adamw_share": -1}}, "adamw_share must be at least 0"),
+            ({"scheduler": "step", "scheduler_arguments": {"every": 0}}, "at least 1, as 'every'; got 0"),
+            ({"scheduler": "one_cycle", "scheduler_arguments": {"pct_start": 2.0}}, "pct_start"),
+            ({"scheduler": "one_cycle", "scheduler_arguments": {"div_factor": 0}}, "'one_cycle' does not take these"),
+        ],
+    )
+    def test_values_that_torch_refuses_are_value_errors(
+        self, make_split: MakeSplit, changes: dict[str, Any], message: str
+    ) -> None:
+        with pytest.raises(ValueError, match=message):
             build_solver(make_split, replace(RECIPE, **changes))
+
+
+class TestCompleteRecipe:
+    def test_every_argument_is_spelled_out_as_torch_has_it(self) -> None:
+        sgd = complete_recipe(replace(RECIPE, optimizer_arguments={"momentum": 0.9}, scheduler="one_cycle"))
+        assert sgd.optimizer_arguments == {"momentum": 0.9, "dampening": 0, "nesterov": False}
+        assert sgd.scheduler_arguments == {"pct_start": 0.3, "div_factor": 25, "final_div_factor": 1e4}
+        assert sgd.loss_arguments == {"ignore_index": -100, "label_smoothing": 0}
+        muon = complete_recipe(replace(RECIPE, optimizer="muon", optimizer_arguments={}, loss="multi_margin"))
+        assert muon.optimizer_arguments == {"momentum": 0.95, "nesterov": True, "adamw_share": 0.1}
+        assert muon.loss_arguments == {"p": 1, "margin": 1}
+        assert muon.scheduler_arguments == {}
+
+    def test_nothing_else_changes_and_nothing_a_second_time(self) -> None:
+        whole = complete_recipe(RECIPE)
+        kept = {"loss_arguments": {}, "optimizer_arguments": {}, "scheduler_arguments": {}}
+        assert replace(whole, **kept) == replace(RECIPE, **kept)
+        assert complete_recipe(whole) == whole
+
+    def test_as_json_tuples_are_lists(self) -> None:
+        plain = complete_recipe(replace(RECIPE, optimizer="adam", optimizer_arguments={})).to_json()
+        assert plain["augmentations"] == []
+        assert plain["optimizer_arguments"]["betas"] == [0.9, 0.999]
+        assert json.loads(json.dumps(plain)) == plain
+
+    @pytest.mark.parametrize("key", ["learning_rate", "weight_decay", "clip_norm"])
+    def test_no_card_can_hold_what_is_not_finite(self, key: str) -> None:
+        with pytest.raises(ValueError, match=f"{key.replace('_', ' ')} must be .*; got inf"):
+            complete_recipe(replace(RECIPE, **{key: math.inf}))
 
 
 class TestBestEpoch:
@@ -287,6 +344,7 @@ class TestBestEpoch:
         self, make_split: MakeSplit, monkeypatch: pytest.MonkeyPatch, found: list[tuple[float, float]], best: int
     ) -> None:
         solver, weights = self.train_with(make_split, monkeypatch, found)
+        assert solver.best is not None
         assert solver.best.epoch == best
         for name, value in solver.model.state_dict().items():
             assert torch.equal(value, weights[best - 1][name])
@@ -324,7 +382,7 @@ class TestFigures:
         history = solver.history
         assert tuple(history.columns) == HISTORY_COLUMNS
         assert history["epoch"].tolist() == [1, 2]
-        assert (history["seconds"].diff().dropna() > 0).all()
+        assert (np.diff(history["seconds"].to_numpy()) > 0).all()
         for name, split in (("train", make_split(48, 1, 3)), ("val", make_split(24, 2, 3))):
             probabilities = predict(solver.model, split.images, SPEC).astype(np.float64)
             predicted, labels = probabilities.argmax(1), split.labels.numpy()
@@ -332,7 +390,7 @@ class TestFigures:
                 "loss": log_loss(labels, probabilities / probabilities.sum(1, keepdims=True)),
                 "accuracy": accuracy_score(labels, predicted),
                 "micro_f1": f1_score(labels, predicted, average="micro"),
-                "macro_f1": f1_score(labels, predicted, average="macro", labels=range(3), zero_division=0),
+                "macro_f1": f1_score(labels, predicted, average="macro"),
             }
             for metric, value in wanted.items():
                 assert history[f"{name}_{metric}"].tolist() == pytest.approx([value] * 2, rel=1e-4)

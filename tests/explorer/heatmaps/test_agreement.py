@@ -1,12 +1,18 @@
 """Agreement of heatmaps against scipy's rank correlation and overlaps worked by hand."""
 
-from itertools import product
+from itertools import permutations, product
 
 import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from explorer.heatmaps.agreement import compare_all_maps, compare_to_noise, heatmap_agreement, maps_verdict
+from explorer.heatmaps.agreement import (
+    at_one_size,
+    compare_all_maps,
+    compare_to_noise,
+    heatmap_agreement,
+    maps_verdict,
+)
 
 
 class TestHeatmapAgreement:
@@ -15,7 +21,7 @@ class TestHeatmapAgreement:
 
     def test_spearman_equals_scipy(self):
         a, b = self.maps(0), self.maps(1).round(1)  # rounded, so that there are ties
-        expected = [spearmanr(x.ravel(), y.ravel()).statistic for x, y in zip(a, b, strict=True)]
+        expected = [spearmanr(x.ravel(), y.ravel())[0] for x, y in zip(a, b, strict=True)]
         assert heatmap_agreement(a, b)["spearman"].to_numpy() == pytest.approx(expected)
 
     def test_same_maps_agree_and_opposite_ones_do_not(self):
@@ -122,12 +128,24 @@ class TestCompareAllMaps:
             ("layer", "group"),
         ]
 
+    def test_differs_is_what_the_paired_comparison_says(self):
+        maps, again = self.maps()
+        table = compare_all_maps(maps, again).set_index(["run_a", "run_b"])
+        for a, b in permutations(maps, 2):
+            found = compare_to_noise(maps[a], maps[b], again[a])
+            assert table.loc[(a, b), "differs"] == found.differs
+
+    def test_shapes_that_differ(self):
+        maps, again = self.maps()
+        with pytest.raises(ValueError, match=r"one shape; got \[\(30, 4, 4\), \(30, 8, 8\)\]"):
+            compare_all_maps(maps | {"group": maps["group"][:, :4, :4]}, again)
+
     def test_the_verdict_in_words(self):
         table = compare_all_maps(*self.maps())
         said = "Against batch: layer looks elsewhere; group does not differ from it beyond noise."
         assert maps_verdict(table, "batch") == said
         assert maps_verdict(table, "layer") == "Against layer: batch and group look elsewhere."
-        assert maps_verdict(table[table["run_a"] == table["run_b"]], "batch").startswith("Only one run")
+        assert maps_verdict(table.query("run_a == run_b"), "batch").startswith("Only one run")
 
     def test_a_run_without_a_map_is_not_said_to_agree(self):
         maps, again = self.maps()
@@ -136,3 +154,13 @@ class TestCompareAllMaps:
         assert maps_verdict(table, "batch").endswith(
             "beyond noise; none shares no image with it where both maps show anything."
         )
+
+
+def test_maps_of_several_resolutions_are_enlarged_to_the_largest():
+    ramp = np.linspace(0, 1, 4, dtype=np.float32).reshape(1, 1, 4).repeat(4, axis=1)
+    fine = np.random.default_rng(0).random((1, 8, 8)).astype(np.float32)
+    found = at_one_size({"coarse": ramp, "fine": fine, "tall": fine[:, :, :4]})
+    assert {name: maps.shape for name, maps in found.items()} == dict.fromkeys(("coarse", "fine", "tall"), (1, 8, 8))
+    assert found["fine"] is fine
+    # bilinear with the centres of pixels apart by half: 0, 1/12, 3/12, ... and the ends repeated
+    assert found["coarse"][0, 3] == pytest.approx([0, 1 / 12, 1 / 4, 5 / 12, 7 / 12, 3 / 4, 11 / 12, 1])

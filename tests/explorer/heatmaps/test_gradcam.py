@@ -158,7 +158,7 @@ def test_raw_maps_by_hand():
     """Activations are the inputs, so the raw map is the sum of the channels times their weights over the area."""
     model = StagedModel({"same": nn.Identity()}, PoolLinear(3, 2), (2, 2)).eval()
     with torch.no_grad():
-        model.head[2].weight.copy_(torch.tensor([[1.0, 2.0, 0.0], [0.0, -1.0, 4.0]]))
+        model.head.get_parameter("2.weight").copy_(torch.tensor([[1.0, 2.0, 0.0], [0.0, -1.0, 4.0]]))
     inputs = torch.tensor([[[[1.0, 2], [3, 4]], [[0.0, 1], [0, 1]], [[2.0, 0], [0, 0]]]])
     wanted = torch.tensor([[[1.0, 4], [3, 6]], [[8.0, -1], [0, -1]]]) / 4
     torch.testing.assert_close(raw_heatmaps_all_classes(model, inputs), wanted[None])
@@ -234,12 +234,14 @@ class Breaking(nn.Module):
 @pytest.mark.parametrize("method", METHODS)
 def test_methods_leave_the_model_as_it_was_after_a_failure(method):
     model = tiny_model(lambda: nn.Sequential(Breaking(10**6), linear_head()))
-    model.head[0].left = 1 if method == "gradcam" else 2  # the second pass is inside the library
+    breaking = model.head.get_submodule("0")
+    assert isinstance(breaking, Breaking)
+    breaking.left = 1 if method == "gradcam" else 2  # the second pass is inside the library
     before = trace(model)
     with pytest.raises(RuntimeError, match="out of memory"):
         heatmaps_by(method, model, some_inputs(model, 2), some_targets(2), "second")
     assert_untouched(before, model)
-    model.head[0].left = 10**6
+    breaking.left = 10**6
     assert heatmaps_by(method, model, some_inputs(model, 2), some_targets(2), "second").any()
 
 
@@ -322,6 +324,6 @@ def test_refuses_training_mode():
 def test_a_model_that_diverged_gives_blank_maps(method):
     model = tiny_model()
     with torch.no_grad():
-        model.stages["first"][0].weight.fill_(float("nan"))
+        next(model.stages["first"].parameters()).fill_(float("nan"))
     assert not heatmaps_by(method, model, some_inputs(model), some_targets()).any()
     assert "not finite" in str(explain_blank(raw_heatmaps(model, some_inputs(model), some_targets())[0]))

@@ -7,7 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from explorer.models import ARCHITECTURES, StagedModel, build_model
+from explorer.models.compact import PoolConv
 from explorer.models.norms import NORMS
+from explorer.models.resnet import BasicBlock
+from explorer.models.staged import PoolLinear
 
 FAMILIES = ["resnet8", "resnet14", "compact", "vgg11", "convnet", "tinyresnet", "simplecnn"]
 LINEAR_HEADS = ["resnet8", "compact", "vgg11", "tinyresnet"]
@@ -74,7 +77,7 @@ FORMULAS = {
 }
 
 
-def test_registry_lists_every_resnet_and_the_other_studies() -> None:
+def test_registry_lists_every_resnet_and_the_other_architectures() -> None:
     resnets = [f"resnet{6 * n + 2}" for n in range(1, 19)]
     assert list(ARCHITECTURES) == [*resnets, "compact", "vgg11", "convnet", "tinyresnet", "simplecnn"]
 
@@ -141,6 +144,7 @@ def test_any_size_gives_logits_and_a_map_of_at_least_four_by_four(architecture: 
 def test_channel_weights_are_the_gradient_of_a_linear_head(architecture: str) -> None:
     model = build(architecture).eval()
     activations = model.forward_to(draw(), model.stage_names[-1]).detach().requires_grad_()
+    assert isinstance(model.head, PoolLinear | PoolConv)
     weights = model.head.channel_weights
     assert weights.shape == (CLASSES, activations.shape[1])
     (gradient,) = torch.autograd.grad(model.head(activations)[:, 2].sum(), activations)
@@ -164,11 +168,13 @@ def test_convs_of_these_have_no_bias_whatever_the_norm(architecture: str) -> Non
 
 
 def test_basic_block_is_its_definition() -> None:
-    block = build("resnet14").stages["stage2"][0].eval()
+    block = build("resnet14").stages["stage2"].get_submodule("0").eval()
+    assert isinstance(block, BasicBlock)
+    conv, norm = (block.shortcut.get_submodule(name) for name in ("conv1", "norm1"))
     inputs = torch.randn(2, 16, 8, 8)
     hidden = torch.relu(block.norm1(nn.functional.conv2d(inputs, block.conv1.weight, stride=2, padding=1)))
     residual = block.norm2(nn.functional.conv2d(hidden, block.conv2.weight, padding=1))
-    shortcut = block.shortcut.norm1(nn.functional.conv2d(inputs, block.shortcut.conv1.weight, stride=2))
+    shortcut = norm(nn.functional.conv2d(inputs, conv.get_parameter("weight"), stride=2))
     torch.testing.assert_close(block(inputs), torch.relu(residual + shortcut))
 
 
@@ -195,7 +201,8 @@ def test_learns_to_tell_colours_without_any_norm(architecture: str) -> None:
 
 
 def test_last_conv_of_each_residual_branch_starts_smaller_by_the_root_of_their_number() -> None:
-    block = build("resnet20").stages["stage3"][1]  # 9 blocks; both convs see 64 channels
+    block = build("resnet20").stages["stage3"].get_submodule("1")  # 9 blocks; both convs see 64 channels
+    assert isinstance(block, BasicBlock)
     torch.testing.assert_close(
         block.conv1.weight.std() / block.conv2.weight.std(), torch.tensor(3.0), rtol=0.05, atol=0
     )
@@ -209,7 +216,7 @@ def test_architecture_arguments_change_the_model() -> None:
     coarse = build_model("resnet8", "batch", classes=10, input_size=(64, 64), architecture_arguments={"stem_stride": 2})
     assert coarse.forward_to(draw((64, 64)), "stage3").shape == (2, 64, 8, 8)
     small = build_model("convnet", "none", classes=10, architecture_arguments={"hidden": 7})
-    assert small.head[2].out_features == 7
+    assert small.head.get_submodule("2").out_features == 7
 
 
 @pytest.mark.parametrize(

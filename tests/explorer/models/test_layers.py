@@ -7,13 +7,20 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from explorer.models import ARCHITECTURES, build_model
-from explorer.models.layers import count_macs, count_parameters, layer_table, parameter_formula
+from explorer.models import ARCHITECTURES, StagedModel, build_model
+from explorer.models.layers import (
+    count_macs,
+    count_parameters,
+    layer_table,
+    memory_sizes,
+    norm_share,
+    parameter_formula,
+)
 from explorer.models.norms import NORMS
 
 ONE_OF_EACH = ["resnet8", "compact", "vgg11", "convnet", "tinyresnet", "simplecnn"]
 
-# The compact study's layers at 32x32 and 10 classes: (kind, output, parameters, MACs); every conv has a bias.
+# compact's layers at 32x32 and 10 classes: (kind, output, parameters, MACs); every conv has a bias.
 STEM = [
     ("conv", "16 × 32 × 32", 3 * 3 * 3 * 16 + 16, 3 * 3 * 3 * 16 * 1024),  # 448
     ("norm", "16 × 32 × 32", 32, 0),
@@ -51,8 +58,8 @@ def test_compact_study_line_by_line(norm: str) -> None:
     kinds = ["conv" if kind == "Conv2d" else "norm" for kind in learned["kind"]]
     found = list(zip(kinds, learned["output_shape"], learned["parameters"], learned["macs"], strict=True))
     assert found == COMPACT
-    assert table["parameters"].sum() == 40_394
-    assert table["macs"].sum() == sum(line[3] for line in COMPACT)
+    assert sum(table["parameters"].tolist()) == 40_394
+    assert sum(table["macs"].tolist()) == sum(line[3] for line in COMPACT)
 
 
 def test_formulas_of_the_compact_stem() -> None:
@@ -83,8 +90,9 @@ def test_formula_of_a_layer(layer: nn.Module, formula: str) -> None:
 def test_table_adds_up_to_the_model_and_its_formulas_to_the_table(architecture: str, norm: str) -> None:
     model = build_model(architecture, norm, classes=3)
     table = layer_table(model)
-    assert table["parameters"].sum() == count_parameters(model) == sum(values.numel() for values in model.parameters())
-    assert table["buffers"].sum() == sum(values.numel() for values in model.buffers())
+    parameters = sum(values.numel() for values in model.parameters())
+    assert sum(table["parameters"].tolist()) == count_parameters(model) == parameters
+    assert sum(table["buffers"].tolist()) == sum(values.numel() for values in model.buffers())
     assert [_value(formula) for formula in table["formula"]] == table["parameters"].tolist()
     leaves = {name for name, module in model.named_modules() if not list(module.children())}
     identities = {name for name, module in model.named_modules() if isinstance(module, nn.Identity)}
@@ -99,6 +107,31 @@ def test_macs_are_half_of_pytorchs_flops(architecture: str, size: tuple[int, int
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         model(torch.zeros(1, 3, *size))
     assert count_macs(model) == counter.get_total_flops() // 2
+
+
+def test_sizes_in_memory_are_four_bytes_a_number() -> None:
+    model = build_model("simplecnn", "none", classes=10)
+    sizes = memory_sizes(model)
+    outputs = 6 * 32 * 32 * 2 + 6 * 16 * 16 + 8 * 16 * 16 * 2 + 8 * 8 * 8 + 512 + 32 * 2 + 10
+    assert sizes.input == pytest.approx(3 * 32 * 32 * 4e-6)
+    assert sizes.activations == pytest.approx(outputs * 4e-6)
+    assert sizes.parameters == pytest.approx(count_parameters(model) * 4e-6)
+    assert sizes.total == pytest.approx(sizes.input + sizes.activations + sizes.parameters)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_what_norms_hold_is_what_a_model_without_lacks(norm: str) -> None:
+    with_norm, without = (build_model("resnet8", name, classes=3) for name in (norm, "none"))
+    share = norm_share(layer_table(with_norm))
+    assert share.parameters == count_parameters(with_norm) - count_parameters(without)
+    assert share.buffers == sum(values.numel() for values in with_norm.buffers())
+    assert share.layers == (0 if norm == "none" else sum(".norm" in name for name, _ in without.named_modules()))
+    assert share.of_all == pytest.approx(share.parameters / count_parameters(with_norm))
+
+
+def test_no_layers_hold_nothing() -> None:
+    share = norm_share(layer_table(build_model("resnet8", "batch", classes=3)).head(0))
+    assert (share.layers, share.parameters, share.buffers, share.of_all) == (0, 0, 0, 0)
 
 
 def test_table_follows_the_order_of_the_forward_pass() -> None:
@@ -127,7 +160,7 @@ def test_every_registered_architecture_is_in_a_family_tested_here() -> None:
     assert {name for name in ARCHITECTURES if not name.startswith("resnet")} | {"resnet8"} == set(ONE_OF_EACH)
 
 
-def _study_a() -> dict[str, nn.Module]:
+def _study_a() -> dict[str, StagedModel]:
     return {name: build_model(name, "batch", classes=10) for name in ("resnet14", "vgg11", "convnet")}
 
 

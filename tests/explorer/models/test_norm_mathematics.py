@@ -22,8 +22,8 @@ def column(values: Tensor) -> Tensor:
 def with_affine(name: str, **arguments: float) -> nn.Module:
     layer = norm_factory(name, **arguments)(CHANNELS).double()
     with torch.no_grad():
-        layer.weight.copy_(torch.linspace(0.5, 1.5, CHANNELS))
-        layer.bias.copy_(torch.linspace(-1, 1, CHANNELS))
+        layer.get_parameter("weight").copy_(torch.linspace(0.5, 1.5, CHANNELS))
+        layer.get_parameter("bias").copy_(torch.linspace(-1, 1, CHANNELS))
     return layer
 
 
@@ -57,7 +57,7 @@ def test_gradients_of_batch_norm_by_hand_are_autograds() -> None:
 
     layer = norm_factory("batch-scratch")(CHANNELS).double()
     with torch.no_grad():
-        layer.weight.copy_(weight.flatten())
+        layer.get_parameter("weight").copy_(weight.flatten())
     (ours,) = torch.autograd.grad((layer(x) * g).sum(), x)
     torch.testing.assert_close(ours, to_x)
 
@@ -103,7 +103,7 @@ def test_group_norm_spans_layer_norm_to_instance_norm(other: str, groups: int) -
 @pytest.mark.parametrize("training", [True, False])
 def test_batch_instance_norm_spans_instance_norm_to_batch_norm(rho: float, other: str, training: bool) -> None:
     mixed, pure = with_affine("batch-instance"), with_affine(other)
-    mixed.rho.data.fill_(rho)
+    mixed.get_parameter("rho").data.fill_(rho)
     for layer in (mixed, pure):
         layer(draw(1))
         layer.train(training)
@@ -114,7 +114,7 @@ def test_batch_instance_norm_is_linear_in_its_gate() -> None:
     x, layer = draw(), with_affine("batch-instance")
     outputs = []
     for rho in (0.0, 0.25, 1.0):
-        layer.rho.data.fill_(rho)
+        layer.get_parameter("rho").data.fill_(rho)
         outputs.append(layer(x))
     torch.testing.assert_close(outputs[1], 0.75 * outputs[0] + 0.25 * outputs[2])
 

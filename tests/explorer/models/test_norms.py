@@ -52,9 +52,10 @@ def definition(name: str, layer: nn.Module, x: Tensor) -> Tensor:
     elif name == "group":
         normalised = standardised(x.view(5, GROUPS, SIDE // GROUPS, SIDE, SIDE), (2, 3, 4)).view_as(x)
     else:
-        rho = layer.rho.view(1, -1, 1, 1)
+        rho = layer.get_parameter("rho").view(1, -1, 1, 1)
         normalised = rho * standardised(x, (0, 2, 3)) + (1 - rho) * standardised(x, (2, 3))
-    return normalised * layer.weight.view(1, -1, 1, 1) + layer.bias.view(1, -1, 1, 1)
+    weight, bias = (layer.get_parameter(parameter).view(1, -1, 1, 1) for parameter in ("weight", "bias"))
+    return normalised * weight + bias
 
 
 def gradients(outputs: Tensor, layer: nn.Module, x: Tensor) -> list[Tensor]:
@@ -99,9 +100,10 @@ def test_evaluation_uses_the_running_statistics(name: str) -> None:
     x, column = draw(3), (1, SIDE, 1, 1)
     normalised = (x - mean.view(column)) / torch.sqrt(variance.view(column) + EPS)
     if name == "batch-instance":
-        rho = layer.rho.view(column)
+        rho = layer.get_parameter("rho").view(column)
         normalised = rho * normalised + (1 - rho) * standardised(x, (2, 3))
-    torch.testing.assert_close(layer(x), normalised * layer.weight.view(column) + layer.bias.view(column))
+    weight, bias = (layer.get_parameter(parameter).view(column) for parameter in ("weight", "bias"))
+    torch.testing.assert_close(layer(x), normalised * weight + bias)
     assert layer.num_batches_tracked == 2
 
 
@@ -143,7 +145,8 @@ def test_gradients_by_hand_agree_with_finite_differences(name: str, training: bo
     layer = build(name)
     layer(draw(1))
     layer.train(training)
-    assert torch.autograd.gradcheck(lambda x, _w, _b: layer(x), (draw().requires_grad_(), layer.weight, layer.bias))
+    inputs = draw().requires_grad_(), layer.get_parameter("weight"), layer.get_parameter("bias")
+    assert torch.autograd.gradcheck(lambda x, _w, _b: layer(x), inputs)
 
 
 @pytest.mark.parametrize("name", LEARNED)
@@ -196,24 +199,26 @@ def test_scratch_refuses_one_value_per_channel_in_training_only() -> None:
 
 def test_gate_is_clipped_and_recovers_from_outside_the_bounds() -> None:
     layer, x = norm_factory("batch-instance")(SIDE).double(), draw()
-    layer.rho.data.copy_(torch.tensor([-0.5, 0.0, 1.0, 1.5]))
+    rho = layer.get_parameter("rho")
+    rho.data.copy_(torch.tensor([-0.5, 0.0, 1.0, 1.5]))
     inside = layer(x)
-    assert layer.rho.tolist() == [0.0, 0.0, 1.0, 1.0]
+    assert rho.tolist() == [0.0, 0.0, 1.0, 1.0]
     inside.square().mul(draw(1)).sum().backward()
-    assert (layer.rho.grad != 0).all()
+    assert rho.grad is not None
+    assert (rho.grad != 0).all()
 
 
 def test_gate_outside_the_bounds_is_used_clipped_in_evaluation() -> None:
     layer, x = norm_factory("batch-instance")(SIDE).double().eval(), draw()
     on_the_bound = layer(x)
-    layer.rho.data.fill_(7)
+    layer.get_parameter("rho").data.fill_(7)
     torch.testing.assert_close(layer(x), on_the_bound)
 
 
 def test_gate_allows_two_forwards_before_the_backward() -> None:
     layer = norm_factory("batch-instance")(SIDE).double()
     (layer(draw(0)).square().sum() + layer(draw(1)).square().sum()).backward()
-    assert layer.rho.grad is not None
+    assert layer.get_parameter("rho").grad is not None
 
 
 @pytest.mark.parametrize(("groups", "channels", "used"), [(4, 16, 4), (4, 6, 2), (4, 7, 1), (32, 48, 16)])

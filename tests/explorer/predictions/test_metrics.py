@@ -73,7 +73,7 @@ def test_classes_without_images_are_left_out_as_scikit_learn_leaves_them_out(see
     labels, predicted = np.random.default_rng(seed).integers(0, 12, (2, 9))
     present = np.union1d(labels, predicted)
     metrics = metrics_from_predicted(predicted, labels, 12, 0.0)
-    wanted = f1_score(labels, predicted, labels=present, average="macro", zero_division=0)
+    wanted = f1_score(labels, predicted, labels=present, average="macro")
     assert metrics.macro_f1 == pytest.approx(wanted)
     assert metrics.micro_f1 == pytest.approx(f1_score(labels, predicted, labels=present, average="micro"))
     assert metrics.classes == len(present)
@@ -81,7 +81,7 @@ def test_classes_without_images_are_left_out_as_scikit_learn_leaves_them_out(see
 
 def test_f1_of_each_class_is_scikit_learns() -> None:
     labels, predicted = np.random.default_rng(0).integers(0, 4, (2, 300))
-    wanted = f1_score(labels, predicted, labels=range(4), average=None)
+    wanted = [f1_score(labels == k, predicted == k) for k in range(4)]
     assert f1_scores(predicted, labels, 5) == pytest.approx([*wanted, np.nan], nan_ok=True)
 
 

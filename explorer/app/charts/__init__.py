@@ -1,0 +1,1 @@
+"""The charts, a module for each page that draws them."""
