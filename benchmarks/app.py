@@ -48,6 +48,7 @@ HEATMAPS = "all('[role=dialog] img').length && inGalleries('canvas', '[role=dial
 DIALOG = f"() => {{ {DRAWN} return {HEATMAPS} && drawn() && milliseconds(); }}"
 TITLE, TILES = (f"() => {{ {DRAWN} return {what}(); }}" for what in ("title", "tiles"))
 
+LINK = "stPageLink-NavLink"  # of the menu
 Seconds = dict[str, list[float]]
 
 
@@ -60,7 +61,7 @@ def seconds_from(click: Callable[[], object], page: Page, there: str, before: st
 
 def visit_page(page: Page, seconds: Seconds, number: int, when: str) -> None:
     """Follows a link of the navigation."""
-    link = page.get_by_test_id("stSidebarNavLink").nth(number)
+    link = page.get_by_test_id(LINK).nth(number)
     name = link.inner_text().split("\n")[-1]  # above it stands the name of its icon
     seconds[f"{name}, {when}"].append(seconds_from(link.click, page, NEW_TITLE, page.evaluate(TITLE)))
 
@@ -125,7 +126,7 @@ def measure(browser: Browser, seconds: Seconds, clicks: int) -> None:
         visit_page(page, seconds, 1, "at once after the first page")
     with visitor(browser, seconds) as (page, url):
         page.wait_for_timeout(READING)
-        pages = range(page.get_by_test_id("stSidebarNavLink").count())
+        pages = range(page.get_by_test_id(LINK).count())
         for number in pages[1:]:
             visit_page(page, seconds, number, "first time")
         for number in pages:

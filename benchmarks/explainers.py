@@ -8,7 +8,7 @@ from importlib.util import find_spec
 import torch
 from torch import Tensor
 
-from explorer.heatmaps.gradcam import heatmaps, heatmaps_all_classes
+from explorer.heatmaps.gradcam import heatmaps, logits_and_raw_heatmaps_all_classes
 from explorer.heatmaps.scaling import scale_each
 from explorer.models.staged import StagedModel
 
@@ -25,7 +25,12 @@ class Explainer:
 
 
 def ours(model: StagedModel) -> Explainer:
-    return Explainer(lambda inputs, targets: heatmaps(model, inputs, targets), lambda x: heatmaps_all_classes(model, x))
+    def all_classes(inputs: Tensor) -> Tensor:
+        """Image by image, by the function that the app's dialog calls."""
+        raw = [logits_and_raw_heatmaps_all_classes(model, one)[1] for one in inputs.split(1)]
+        return scale_each(torch.stack(raw), (inputs.shape[2], inputs.shape[3]))
+
+    return Explainer(lambda inputs, targets: heatmaps(model, inputs, targets), all_classes)
 
 
 def by_pytorch_grad_cam(model: StagedModel, classes: int) -> Explainer:
@@ -42,7 +47,7 @@ def by_pytorch_grad_cam(model: StagedModel, classes: int) -> Explainer:
 
 
 def by_torch_cam(model: StagedModel, classes: int) -> Explainer:
-    from torchcam.methods import GradCAM
+    from torchcam.methods import GradCAM  # pyright: ignore[reportMissingImports]
 
     explainer = GradCAM(model, model.stages[model.cam_stage])
 
@@ -59,7 +64,7 @@ def by_torch_cam(model: StagedModel, classes: int) -> Explainer:
 
 
 def by_captum(model: StagedModel, classes: int) -> Explainer:
-    from captum.attr import LayerGradCam
+    from captum.attr import LayerGradCam  # pyright: ignore[reportMissingImports]
 
     explainer = LayerGradCam(model, model.stages[model.cam_stage])
 
