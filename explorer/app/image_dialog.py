@@ -100,12 +100,17 @@ def who_fails_words(each: Comparison, full: Comparison, position: int, view: Vie
         failing = int(each.wrong[:, position].sum())
         noun = view.noun if len(each.runs) == 1 else f"{view.noun}s"
         said = f"{failing} of {len(each.runs)} {noun} fail on it."
+    return f"{said} {failing_seeds(full, position)}".strip()
+
+
+def failing_seeds(full: Comparison, position: int) -> str:
+    """In how many of its seeds each variant fails on an image; empty where each has one run."""
     if len(full.runs) == len(full.variants):
-        return said
+        return ""
     seeds = [
         f"{label} {full.failures[v, position]} of {len(full.replicates(v))}" for v, label in enumerate(full.variants)
     ]
-    return f"{said} Seeds that fail: {', '.join(seeds)}."
+    return f"Seeds that fail: {', '.join(seeds)}."
 
 
 def value_words(value: object) -> str:

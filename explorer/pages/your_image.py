@@ -12,11 +12,12 @@ import streamlit as st
 
 from explorer import images as pictures
 from explorer.app import urlstate
-from explorer.app.caches import explained, model_of, read_upload, test_images
+from explorer.app.caches import comparison_here, explained, model_of, read_upload, test_images
 from explorer.app.charts.your_image import likeliest_chart, probability_chart
 from explorer.app.frame import fragment
 from explorer.app.gallery import Tile, show_gallery
 from explorer.app.heatmap_settings import show_legend
+from explorer.app.image_dialog import failing_seeds
 from explorer.app.notices import images_of
 from explorer.app.selection import View, current_view
 from explorer.app.text import plain
@@ -106,6 +107,8 @@ def show_page() -> None:
         uploads = show_uploader()
     with sample:
         chosen = choose_sample(models, bool(uploads))
+        if chosen is not None:
+            show_failing_seeds(view, chosen.name)
     images = read_uploads(uploads, models.sizes) if uploads else [chosen] if chosen else []
     target = choose_target(models, details)
     if images:
@@ -174,6 +177,14 @@ def splits_of(models: Models) -> "list[Split] | None":
     images_of(runs[0])
     splits = [test_images(run).split for run in runs]
     return None if any(split is None for split in splits) else [split for split in splits if split is not None]
+
+
+def show_failing_seeds(view: View, image: str) -> None:
+    """In how many of its seeds each variant fails on a test image, where variants have several."""
+    compared = comparison_here(view.grouping) if view.grouping.seeds else None
+    position = None if compared is None else compared.comparison.position(image)
+    if compared is not None and position is not None:
+        st.caption(plain(failing_seeds(compared.comparison, position)))
 
 
 def read_uploads(uploads: Sequence[Upload], sizes: tuple[tuple[int, int], ...]) -> list[Shown]:

@@ -16,7 +16,7 @@ from explorer.marks import NORM_MARKS
 from explorer.predictions.votes import votes_sentence
 from explorer.runs import IMPORTED, Choice, Run, list_runs
 from tests.conftest import Coloured
-from tests.explorer.pages.driving import OpenApp, cells, elements, healthy, png, stored, tiles, words, write_like
+from tests.explorer.pages.driving import OpenApp, cells, elements, healthy, png, said, stored, tiles, words, write_like
 
 
 def label_of(norm: str) -> str:
@@ -132,6 +132,24 @@ def test_the_sample_stands_in_the_address_by_its_id(open_app: OpenApp):
     assert label.endswith(image)
     assert names(app) == [image]
     assert names(open_app("your_image", sample=image)) == [image]
+
+
+def test_a_test_image_says_in_how_many_seeds_each_norm_fails(open_app: OpenApp, seeds_root: Path):
+    app = open_app("your_image", seeds_root)
+    image = str(app.selectbox(key="sample").value)
+    failing: dict[str, list[bool]] = {}
+    for run in list_runs(seeds_root)[0]:
+        row = stored(run).set_index("image_id").loc[image]
+        assert run.spec.norm is not None
+        failing.setdefault(label_of(run.spec.norm.name), []).append(row["predicted"] != row["true"])
+    expected = [f"{norm} {sum(failing[norm])} of {len(failing[norm])}" for norm in ("batch", "group", "no norm")]
+    assert [len(failing[norm]) for norm in ("batch", "group", "no norm")] == [3, 3, 1]
+    assert f"Seeds that fail: {', '.join(expected)}." in said(app)
+    assert "Seeds that fail" not in said(upload(app, ("own.png", png((9, 9)))))
+
+
+def test_one_run_of_each_norm_says_nothing_of_seeds(open_app: OpenApp):
+    assert "Seeds that fail" not in said(open_app("your_image"))
 
 
 @pytest.mark.parametrize("key", ["sample", "explained", "map_scale", "opacity"])
