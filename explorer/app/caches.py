@@ -108,14 +108,15 @@ class _Look:
 def _stamp_of(location: str) -> str | None:
     """What tells the files at a location from changed ones.
 
-    Few files are looked at every time. Where that takes longer, it is done beside what a visitor waits for and not all
-    the time: a change is then noticed some seconds later.
+    Few files are looked at again and again, for at most a tenth of the time: one click asks for them dozens of times.
+    Where a look takes longer, it is done beside what a visitor waits for: a change is then noticed some seconds later.
     """
     key = (location, str(data_root()))
     known = _LOOKS.get(key)
-    if known is None or known.seconds < QUICK_LOOK:
+    age = 0.0 if known is None else time.monotonic() - known.at
+    if known is None or (known.seconds < QUICK_LOOK and age > 9 * known.seconds):
         return _look(key)
-    if not known.again and time.monotonic() - known.at > LOOK_AGAIN_AFTER:
+    if known.seconds >= QUICK_LOOK and not known.again and age > LOOK_AGAIN_AFTER:
         known.again = True
         Thread(target=_look, args=(key,), daemon=True).start()
     return known.stamp
