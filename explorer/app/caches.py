@@ -58,6 +58,7 @@ HASH_FUNCS: dict[Any, Callable[[Any], Any]] = {
     Comparison: lambda comparison: comparison.key,
 }
 QUICK_LOOK, LOOK_AGAIN_AFTER = 0.25, 10  # seconds
+REST = 9  # times what a look took, until the next
 _READING = Lock()
 _LOOKS: dict[tuple[str, str], "_Look"] = {}
 _PLACES: dict[str, str] = {}  # data set -> where somebody said its images are; kept as long as the server runs
@@ -108,13 +109,13 @@ class _Look:
 def _stamp_of(location: str) -> str | None:
     """What tells the files at a location from changed ones.
 
-    Few files are looked at again and again, for at most a tenth of the time: one click asks for them dozens of times.
+    Few files are looked at again and again, with a rest between: one click asks for them dozens of times.
     Where a look takes longer, it is done beside what a visitor waits for: a change is then noticed some seconds later.
     """
     key = (location, str(data_root()))
     known = _LOOKS.get(key)
     age = 0.0 if known is None else time.monotonic() - known.at
-    if known is None or (known.seconds < QUICK_LOOK and age > 9 * known.seconds):
+    if known is None or (known.seconds < QUICK_LOOK and age > REST * known.seconds):
         return _look(key)
     if known.seconds >= QUICK_LOOK and not known.again and age > LOOK_AGAIN_AFTER:
         known.again = True

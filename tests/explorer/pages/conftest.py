@@ -10,7 +10,7 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from explorer.app import frame
+from explorer.app import caches, frame
 from explorer.datasets import Dataset, load_dataset
 from explorer.models import ARCHITECTURES, StagedModel, build_model
 from explorer.models.layers import count_macs, count_parameters
@@ -43,6 +43,12 @@ RECIPE = {
     "loss": "cross_entropy",
     "loss_arguments": {},
 }
+
+
+@pytest.fixture(autouse=True)
+def no_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files that a test changes are seen by the next run, also where the first look took long."""
+    monkeypatch.setattr(caches, "REST", 0)
 
 
 @pytest.fixture
