@@ -74,26 +74,31 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(scope="session")
 def coloured(tmp_path_factory: pytest.TempPathFactory) -> Coloured:
-    """Three classes of pictures and a run of one epoch of resnet8 with each of COLOURED_NORMS.
+    """Three classes of pictures and a run of one epoch of resnet8 with each of COLOURED_NORMS."""
+    from train.job import Job, train_run
+    from train.recipes import Recipe
+
+    made = write_coloured(tmp_path_factory.mktemp("coloured"))
+    recipe = Recipe(epochs=1, batch_size=8, learning_rate=0.05, precision="fp32")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NORMSCOPE_CACHE", str(made.cache))
+        for norm in COLOURED_NORMS:
+            train_run(Job(made.name, "resnet8", norm, recipe, size=SIDE, out=made.checkpoints), quiet=True)
+    return made
+
+
+def write_coloured(root: Path) -> Coloured:
+    """Writes the pictures of three classes, without runs.
 
     In train and val a picture has the colour that its class is named after. In test its colour is drawn by chance, so
     that whatever a model has learned of colours, about two thirds of its 90 answers there are wrong.
     """
-    from train.job import Job, train_run
-    from train.recipes import Recipe
-
-    root = tmp_path_factory.mktemp("coloured")
     made = Coloured(root / "colours", root / "checkpoints", root / "cache")
     rng = np.random.default_rng(7)
     for label in COLOURS:
         write_pictures(made.images / "train" / label, [label] * 16, rng)
         write_pictures(made.images / "val" / label, [label] * 4, rng)
         write_pictures(made.images / "test" / label, rng.choice(list(COLOURS), 30), rng)
-    recipe = Recipe(epochs=1, batch_size=8, learning_rate=0.05, precision="fp32")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("NORMSCOPE_CACHE", str(made.cache))
-        for norm in COLOURED_NORMS:
-            train_run(Job(made.name, "resnet8", norm, recipe, size=SIDE, out=made.checkpoints), quiet=True)
     return made
 
 

@@ -31,7 +31,7 @@ from explorer.runs import (
     write_run,
 )
 from explorer.runs.weights import predict
-from tests.conftest import COLOURED_NORMS, COLOURS, SIDE, Coloured, write_pictures
+from tests.conftest import COLOURED_NORMS, COLOURS, SIDE, Coloured, write_coloured
 from tests.explorer.pages.driving import CIFAR10, ROOT, OpenApp, answers, healthy, write_like
 
 RECIPE = {
@@ -73,18 +73,8 @@ def open_app(coloured, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> OpenA
 
 @pytest.fixture(scope="session")
 def coloured(tmp_path_factory: pytest.TempPathFactory) -> Coloured:
-    """Three classes of pictures and a run of resnet8 with each of COLOURED_NORMS, made without the training package.
-
-    In train and val a picture has the colour that its class is named after. In test its colour is drawn by chance, so
-    that whatever a model has learned of colours, about two thirds of its 90 answers there are wrong.
-    """
-    root = tmp_path_factory.mktemp("coloured")
-    made = Coloured(root / "colours", root / "checkpoints", root / "cache")
-    rng = np.random.default_rng(7)
-    for label in COLOURS:
-        write_pictures(made.images / "train" / label, [label] * 16, rng)
-        write_pictures(made.images / "val" / label, [label] * 4, rng)
-        write_pictures(made.images / "test" / label, rng.choice(list(COLOURS), 30), rng)
+    """Three classes of pictures and a run of resnet8 with each of COLOURED_NORMS, made without the training package."""
+    made = write_coloured(tmp_path_factory.mktemp("coloured"))
     dataset = load_dataset(made.name, size=SIDE, cache_root=made.cache)
     for norm in COLOURED_NORMS:
         write_trained(made, dataset, norm)
