@@ -33,10 +33,3 @@ def plural_of(noun: str) -> str:
 def millions(count: float) -> str:
     """`106.6 M`."""
     return f"{count / 1e6:,.1f} M"
-
-
-def duration(seconds: float) -> str:
-    """`45 s`, `12 min`, `3.1 h`."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from explorer.predictions.outcomes import Outcomes, blocks_of
+from explorer.predictions.outcomes import Outcomes
 from explorer.registry import check_name
 
 
@@ -21,21 +21,6 @@ class Probabilities(Protocol):
     def blocks(self) -> Iterator[np.ndarray]:
         """All of them once, in order, as float32 (n, K) of whatever n."""
         ...
-
-
-@dataclass(frozen=True, eq=False)
-class ArrayProbabilities:
-    """Probabilities that are an array (N, K), in memory or mapped into it."""
-
-    values: np.ndarray
-
-    def of(self, image: int) -> np.ndarray:
-        """Those of one image, float32 (K,)."""
-        return np.asarray(self.values[image], dtype=np.float32)
-
-    def blocks(self) -> Iterator[np.ndarray]:
-        """All of them once, in order, as (n, K)."""
-        return blocks_of(self.values)
 
 
 @dataclass(frozen=True, eq=False)

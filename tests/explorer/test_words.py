@@ -2,7 +2,7 @@
 
 import pytest
 
-from explorer.words import count_of, duration, listed, millions, percent, plural_of, points
+from explorer.words import count_of, listed, millions, percent, plural_of, points
 
 
 @pytest.mark.parametrize(("words", "said"), [([], ""), (["a"], "a"), (["a", "b"], "a and b"), ("abc", "a, b and c")])
@@ -42,8 +42,3 @@ def test_plurals() -> None:
 
 def test_millions() -> None:
     assert [millions(106_627_328), millions(1_234_567_890), millions(0)] == ["106.6 M", "1,234.6 M", "0.0 M"]
-
-
-@pytest.mark.parametrize(("seconds", "said"), [(45.2, "45 s"), (720, "12 min"), (3 * 3600 + 360, "3.1 h")])
-def test_duration(seconds: float, said: str) -> None:
-    assert duration(seconds) == said

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from explorer.predictions.comparison import ArrayProbabilities, Comparison, Probabilities
+from explorer.predictions.comparison import Comparison, Probabilities
 from explorer.predictions.outcomes import outcomes_of
+from tests.explorer.predictions.arrays import ArrayProbabilities
 
 RUNS = ("batch 1", "group 0", "batch 0", "batch 2", "old")
 VARIANTS = ("group", "batch", "imported")

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from numpy.typing import ArrayLike
 
-from explorer.predictions.comparison import ArrayProbabilities, Comparison
+from explorer.predictions.comparison import Comparison
 from explorer.predictions.filters import (
     BY_ALL,
     BY_ANY,
@@ -30,6 +30,7 @@ from explorer.predictions.filters import (
 from explorer.predictions.label_errors import label_errors
 from explorer.predictions.outcomes import outcomes_of
 from explorer.predictions.overlap import disagreement, failure_overlap
+from tests.explorer.predictions.arrays import ArrayProbabilities
 
 RUNS = ("batch", "group", "none, seed 1")
 LABELS = np.array([0, 0, 0, 1, 1, 1, 2, 2])

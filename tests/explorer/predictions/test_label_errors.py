@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from explorer.predictions.comparison import ArrayProbabilities
 from explorer.predictions.label_errors import label_errors
+from tests.explorer.predictions.arrays import ArrayProbabilities
 
 
 def found(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:

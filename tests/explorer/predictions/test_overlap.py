@@ -9,8 +9,8 @@ from scipy.spatial.distance import jensenshannon
 from scipy.special import entr
 
 from explorer.predictions import overlap
-from explorer.predictions.comparison import ArrayProbabilities
 from explorer.predictions.overlap import disagreement, fails_exactly, failure_overlap
+from tests.explorer.predictions.arrays import ArrayProbabilities
 
 
 def random_wrong(rates: list[float], count: int = 400, seed: int = 0) -> np.ndarray:
